@@ -1,0 +1,23 @@
+import type { Command, Outcome, Query, QueryName, QueryTable, Verb } from '../contract/command.ts'
+import type { Report } from '../contract/report.ts'
+
+/** What an agent does with what reaches it. */
+export interface AgentEndpoint {
+  command(command: Command): Promise<Outcome>
+  query<Q extends QueryName>(query: Query<Q>): Promise<QueryTable[Q]['result']>
+}
+
+/** Carries commands to agents and reports back. One side of each pair uses it; neither knows where the other runs. */
+export interface Bus {
+  /**
+   * Sends a command and resolves with its outcome, however long that takes, or rejects with a LodgeError of kind
+   * `unavailable` when the agent cannot be reached. Delivery is at least once: send again with the same id.
+   */
+  send<V extends Verb>(command: Command<V>): Promise<Outcome<V>>
+  /** @throws LodgeError unavailable; or whatever LodgeError the agent answered with */
+  ask<Q extends QueryName>(query: Query<Q>): Promise<QueryTable[Q]['result']>
+  onReport(listener: (report: Report) => void): void
+  /** The agent's side: takes what is sent to `host`. Returns how to stop. */
+  serve(host: string, endpoint: AgentEndpoint): Promise<() => Promise<void>>
+  report(report: Report): Promise<void>
+}

@@ -1,0 +1,89 @@
+import type { ErrorKind } from '../base/errors.ts'
+import type { PowerState } from '../model/server-state.ts'
+import type { ServerSpec } from '../model/server-spec.ts'
+
+/** What a controller may ask of an agent: for each verb what goes in and what comes back. */
+export interface CommandTable {
+  /** Builds the server's disks and domain and starts it. Ends with the guest running. */
+  spawn: { params: { spec: ServerSpec }; result: SpawnResult }
+  /** Removes domain, disks, and all that the host keeps of the server. Succeeds if there is nothing. */
+  destroy: { params: object; result: object }
+  /** Starts a stopped server from a domain definition made anew. */
+  start: { params: { spec: ServerSpec }; result: ServerResult }
+  /** Asks the guest to shut down and, after the timeout, cuts the power. Succeeds if it is off already. */
+  stop: { params: { timeoutSeconds: number; retrySeconds: number }; result: ServerResult }
+  reboot: {
+    params: { type: 'SOFT' | 'HARD'; spec: ServerSpec; softTimeoutSeconds: number }
+    result: ServerResult
+  }
+  pause: { params: object; result: ServerResult }
+  unpause: { params: object; result: ServerResult }
+  /** Managed save: memory to disk, guest off. */
+  suspend: { params: object; result: ServerResult }
+  resume: { params: { spec: ServerSpec }; result: ServerResult }
+  /** Copies the root disk into an image whose record exists already, and hands the bytes to the image transfer. */
+  snapshot: { params: { imageId: string; diskFormat: 'qcow2' | 'raw' }; result: SnapshotResult }
+}
+
+export type Verb = keyof CommandTable
+
+/** The state of the guest after a command. */
+export interface ServerResult {
+  powerState: PowerState
+}
+
+export interface SpawnResult extends ServerResult {
+  machineType: string
+  rootDeviceName: string
+}
+
+export interface SnapshotResult extends ServerResult {
+  sizeBytes: number
+}
+
+/**
+ * One step's work on one host. The id makes it idempotent: an agent that gets the same id again answers with
+ * the recorded outcome, or joins the run that is under way.
+ */
+export interface Command<V extends Verb = Verb> {
+  version: 1
+  id: string
+  host: string
+  serverId: string
+  verb: V
+  params: CommandTable[V]['params']
+  /** For logs on both sides. */
+  requestId: string
+}
+
+/** A command's failure in words for the user (`message`), and what the conductor may do about it. */
+export interface Fault {
+  kind: ErrorKind
+  /** As in the server's fault: 400-599. */
+  code: number
+  message: string
+  /** Facts for the operator, such as libvirt's own error; shown to administrators only. */
+  details: string
+  /** `other-host`: the fault lies with this host, another may succeed. */
+  retry: 'never' | 'same-host' | 'other-host'
+}
+
+export type Outcome<V extends Verb = Verb> =
+  | { ok: true; result: CommandTable[V]['result'] }
+  | { ok: false; fault: Fault }
+
+/** Questions that change nothing and are not journaled. */
+export interface QueryTable {
+  /** The last `length` lines (all when null) of the serial console, at most 100 KiB, control characters removed. */
+  consoleOutput: { params: { serverId: string; length: number | null }; result: { output: string } }
+  /** Power state of one server, straight from the hypervisor. NOSTATE when it has no domain. */
+  powerState: { params: { serverId: string }; result: { powerState: PowerState } }
+}
+
+export type QueryName = keyof QueryTable
+export interface Query<Q extends QueryName = QueryName> {
+  version: 1
+  host: string
+  name: Q
+  params: QueryTable[Q]['params']
+}

@@ -1,0 +1,45 @@
+import type { HostDescription } from '../model/host.ts'
+import type { PowerState } from '../model/server-state.ts'
+
+/** What an agent says unasked. Reports may be lost or repeated; a later one of the same kind replaces an earlier. */
+export type Report = HostReport | PowerReport | CensusReport
+
+/** The heartbeat: on change and every ten seconds. */
+export interface HostReport {
+  version: 1
+  type: 'host'
+  host: string
+  /** Milliseconds since 1970, by the agent's clock. */
+  at: number
+  description: HostDescription
+}
+
+/** A guest's power state changed without a command of ours. */
+export interface PowerReport {
+  version: 1
+  type: 'power'
+  host: string
+  at: number
+  serverId: string
+  powerState: PowerState
+  /** libvirt's event and detail in words, such as `stopped (shutdown)`. */
+  cause: string
+}
+
+/** All that the host has of servers: after start, after a lost connection to libvirt, and every few minutes. */
+export interface CensusReport {
+  version: 1
+  type: 'census'
+  host: string
+  at: number
+  servers: CensusEntry[]
+}
+
+export interface CensusEntry {
+  serverId: string
+  powerState: PowerState
+  hasDomain: boolean
+  hasDisk: boolean
+  /** A command for this server is queued or running on the host, so the entry may be out of date. */
+  busy: boolean
+}

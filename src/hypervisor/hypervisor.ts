@@ -1,0 +1,113 @@
+import type { PowerState } from '../model/server-state.ts'
+import type { HostCpu, NumaCell } from '../model/host.ts'
+
+/** What the hypervisor of a host can do. */
+export interface HypervisorCapabilities {
+  hypervisorVersion: number
+  libvirtVersion: number
+  hostname: string
+  arch: string
+  /** `kvm` only where it truly works. */
+  virtType: 'kvm' | 'qemu'
+  /** Why that type, as one sentence. */
+  virtTypeReason: string
+  emulator: string
+  machineTypes: string[]
+  cpu: HostCpu
+  numaCells: NumaCell[]
+  /** CPU modes that a guest of `virtType` may have, of libvirt's words. */
+  cpuModes: ('host-passthrough' | 'maximum' | 'host-model' | 'custom')[]
+  onlineCpus: number
+  memoryMiB: number
+}
+
+/** A domain as listings show it. `uuid` in lower case with dashes. */
+export interface DomainSummary {
+  uuid: string
+  name: string
+  powerState: PowerState
+  /** Has a managed save image: starting it resumes. */
+  managedSave: boolean
+  /** Carries Lodge's metadata element, so it is one of ours. */
+  isLodge: boolean
+}
+
+export type DomainEvent =
+  | { type: 'lifecycle'; uuid: string; event: LifecycleEvent; detail: string; powerState: PowerState }
+  | { type: 'reboot'; uuid: string }
+  | { type: 'io-error'; uuid: string; device: string; reason: string }
+  | { type: 'block-job'; uuid: string; disk: string; status: 'completed' | 'failed' | 'canceled' | 'ready' }
+  | { type: 'agent'; uuid: string; connected: boolean }
+
+/** libvirt's lifecycle events. */
+export type LifecycleEvent =
+  | 'defined'
+  | 'undefined'
+  | 'started'
+  | 'suspended'
+  | 'resumed'
+  | 'stopped'
+  | 'shutdown'
+  | 'pmsuspended'
+  | 'crashed'
+
+/**
+ * What the agent drives: libvirt, or a stand-in with the same behaviour. Domains are named by UUID. Every call may
+ * throw a LodgeError: `notFound` no such domain, `conflict` wrong state for it, `unavailable` no connection,
+ * `timeout`, `internal` all else, with libvirt's own words in the message.
+ */
+export interface Hypervisor {
+  readonly kind: 'libvirt' | 'simulated'
+  readonly connected: boolean
+  capabilities(): Promise<HypervisorCapabilities>
+  /** Memory in use on the host, MiB. */
+  memoryUsedMiB(): Promise<number>
+
+  listDomains(): Promise<DomainSummary[]>
+  /** undefined when there is no such domain. */
+  findDomain(uuid: string): Promise<DomainSummary | undefined>
+  domainXml(uuid: string): Promise<string>
+
+  /** Makes or replaces the persistent definition. */
+  define(xml: string): Promise<void>
+  /** Starts a defined domain; with a managed save image it resumes from it unless `discardSaved`. */
+  start(uuid: string, options?: { paused?: boolean; discardSaved?: boolean }): Promise<void>
+  /** Removes the definition with NVRAM, managed save, snapshot and checkpoint metadata. */
+  undefine(uuid: string): Promise<void>
+  /** Asks the guest to power off (ACPI, or the agent where there is one). Returns at once. */
+  requestShutdown(uuid: string): Promise<void>
+  /** Asks the guest to reboot. Returns at once. */
+  requestReboot(uuid: string): Promise<void>
+  reset(uuid: string): Promise<void>
+  /** Cuts the power. `graceful`: SIGTERM first. */
+  destroy(uuid: string, options?: { graceful?: boolean }): Promise<void>
+  suspend(uuid: string): Promise<void>
+  resume(uuid: string): Promise<void>
+  managedSave(uuid: string): Promise<void>
+  removeManagedSave(uuid: string): Promise<void>
+  /** After a resume from disk: sets the guest's clock through the guest agent where there is one; else nothing. */
+  syncTime(uuid: string): Promise<void>
+  /** One command to the guest agent; parsed answer. @throws conflict when there is no agent */
+  agentCommand(uuid: string, command: object, timeoutSeconds: number): Promise<unknown>
+  /** Freezes or thaws the guest's file systems. @throws conflict when there is no agent */
+  freeze(uuid: string): Promise<void>
+  thaw(uuid: string): Promise<void>
+  /**
+   * Copies a disk of a running domain to the new file `target` while the guest runs on, and ends when `target`
+   * holds the disk at one moment: mirror until ready, then `atReady` (quiesce), abort without pivot, then leave.
+   */
+  copyDisk(
+    uuid: string,
+    disk: string,
+    target: string,
+    options: { format: 'qcow2' | 'raw'; shallow: boolean },
+  ): Promise<void>
+  /** Statistics by libvirt's group names (`state`, `cpu-total`, `balloon`, `vcpu`, `block`, `interface`). */
+  stats(groups: string[]): Promise<Map<string, Record<string, string | number | boolean>>>
+
+  /** Returns how to unsubscribe. */
+  onEvent(listener: (event: DomainEvent) => void): () => void
+  /** Called with false when the connection is lost and with true when it is back (events registered again). */
+  onConnection(listener: (connected: boolean) => void): () => void
+  close(): Promise<void>
+}
