@@ -1,0 +1,67 @@
+import type { ServerSpec } from '../../model/server-spec.ts'
+
+/** One disk of a server, as our own record (`disk.info`) has it. The format is never found out by probing. */
+export interface ServerDisk {
+  /** Absolute path on this host. */
+  file: string
+  format: 'qcow2' | 'raw'
+  role: 'root' | 'ephemeral' | 'swap'
+  /** What the guest sees. */
+  sizeBytes: number
+  bus: DiskBus
+  /** Name in the domain and, for a guest that counts as we do, in the guest: `vda`, `sda`, `hda`. */
+  target: string
+}
+
+export type DiskBus = 'virtio' | 'scsi' | 'sata' | 'ide'
+
+export interface ServerDisks {
+  /** Root first, then ephemeral, then swap. */
+  disks: ServerDisk[]
+}
+
+/** How to read a disk that is not (any more) the server's own root file, such as the result of a live copy. */
+export interface ExportSource {
+  file: string
+  format: 'qcow2' | 'raw'
+}
+
+/** The disks of this host's servers: files and an image cache, or a stand-in in memory. */
+export interface Disks {
+  /**
+   * Brings the server's disks into being: image in the cache (fetched, checked, inspected), overlay on it,
+   * ephemeral and swap disks. Doing it again, also after a run that was cut off, gives the same disks and never
+   * touches what a guest has written.
+   * @throws LodgeError badRequest when the image is not what it says or does not fit the flavor; notFound when it
+   * is gone; internal when a tool failed
+   */
+  prepare(spec: ServerSpec, signal?: AbortSignal): Promise<ServerDisks>
+  /** What `prepare` recorded; undefined when this host has no (whole) disks of the server. */
+  describe(serverId: string): Promise<ServerDisks | undefined>
+  /**
+   * Writes a flattened copy of the server's root disk to the new file `target`. Nobody may be writing to the
+   * disk. With `source` that file is read instead, in the format it is said to have.
+   * @throws LodgeError notFound when there is no such disk
+   */
+  exportRoot(
+    serverId: string,
+    target: string,
+    format: 'qcow2' | 'raw',
+    options?: { source?: ExportSource; signal?: AbortSignal },
+  ): Promise<void>
+  /** Removes all files of the server, half-made ones too. Nothing there is success. */
+  remove(serverId: string): Promise<void>
+  /** Ids of the servers that have files here, whole or not. */
+  list(): Promise<string[]>
+  /** A path for a temporary file on the file system of the disks; `name` is letters, digits, `.`, `_`, `-`. */
+  stagingPath(name: string): string
+  /** Of the file system that holds the disks. */
+  capacity(): Promise<{ totalGiB: number; freeGiB: number }>
+  /** Where the domain's serial console is to be logged. */
+  consoleLogPath(serverId: string): string
+  /**
+   * The last 100 KiB of the console over all rotated files, of that the last `length` lines (all when null),
+   * without control characters other than tab and newline. Empty when there is no file.
+   */
+  readConsole(serverId: string, length: number | null): Promise<string>
+}
