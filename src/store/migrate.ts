@@ -1,0 +1,30 @@
+import type { Kysely } from 'kysely'
+import { Migrator, type Migration } from 'kysely/migration'
+import { LodgeError } from '../base/errors.ts'
+import { initial } from './migrations/0001-initial.ts'
+import type { Schema } from './schema.ts'
+
+/** Which of the two databases, where their words for a column differ. */
+export type SqlFlavor = 'sqlite' | 'postgres'
+
+/** Every change of the tables since the first, in order. A released one is never edited. */
+const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
+  '0001-initial': initial,
+}
+
+/**
+ * Brings the tables up to date.
+ * @throws LodgeError internal when a migration fails; the failed one leaves nothing behind
+ */
+export async function migrate(db: Kysely<Schema>, flavor: SqlFlavor): Promise<void> {
+  const migrator = new Migrator({
+    db,
+    provider: {
+      getMigrations: async () =>
+        Object.fromEntries(Object.entries(migrations).map(([name, make]) => [name, make(flavor)])),
+    },
+  })
+  const { error } = await migrator.migrateToLatest()
+  if (error)
+    throw new LodgeError('internal', 'The database could not be brought up to date.', { cause: error })
+}
