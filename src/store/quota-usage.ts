@@ -1,0 +1,43 @@
+import { quotaResources, type QuotaAmounts } from '../model/quota.ts'
+import type { ServerFlavor } from '../model/server-spec.ts'
+import { countKeyPairs } from './key-pairs.ts'
+import type { Db } from './store.ts'
+
+/**
+ * What a project (or one user in it) uses of each resource, counted now. Key pairs belong to users, whatever their
+ * project, so they are counted only when a user is given. Resources that nothing is counted of are 0, as in Nova.
+ */
+export async function quotaUsage(db: Db, projectId: string, userId?: string): Promise<QuotaAmounts> {
+  const none = Object.fromEntries(quotaResources.map((name) => [name, 0])) as QuotaAmounts
+  return {
+    ...none,
+    ...(await serverUsage(db, projectId, userId)),
+    key_pairs: userId === undefined ? 0 : await countKeyPairs(db, userId),
+  }
+}
+
+/** What a project's servers (or one user's in it) take. Deleted and soft-deleted ones do not count. */
+export async function serverUsage(
+  db: Db,
+  projectId: string,
+  userId?: string,
+): Promise<Pick<QuotaAmounts, 'instances' | 'cores' | 'ram'>> {
+  let query = db
+    .selectFrom('servers')
+    .select((eb) => ['flavor_json', eb.fn.countAll<number | bigint | string>().as('count')])
+    .where('project_id', '=', projectId)
+    .where('deleted_at', 'is', null)
+    .where('vm_state', '!=', 'soft-delete')
+    .groupBy('flavor_json')
+  if (userId !== undefined) query = query.where('user_id', '=', userId)
+  const usage = { instances: 0, cores: 0, ram: 0 }
+  // Servers of one flavor hold the same text, so there are few groups however many servers there are.
+  for (const row of await query.execute()) {
+    const flavor = JSON.parse(row.flavor_json) as ServerFlavor
+    const count = Number(row.count)
+    usage.instances += count
+    usage.cores += count * flavor.vcpus
+    usage.ram += count * flavor.memoryMiB
+  }
+  return usage
+}
