@@ -1,0 +1,76 @@
+import { defaultConfig, type Config } from './config.ts'
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+type Rule = Record<string, unknown>
+
+/** What the type of a setting's default does not say of it, by its dotted path. */
+const rules: Record<string, Rule> = {
+  stateDirectory: { minLength: 1 },
+  'listen.port': { type: 'integer', minimum: 0, maximum: 65_535 },
+  'publicUrls.identity': url(),
+  'publicUrls.compute': url(),
+  'publicUrls.image': url(),
+  'publicUrls.network': url(),
+  'log.level': { enum: ['trace', 'debug', 'info', 'warn', 'error'] },
+  'log.format': { enum: ['auto', 'pretty', 'json'] },
+  'api.maxLimit': { type: 'integer', minimum: 1 },
+  'api.maxBodyBytes': { type: 'integer', minimum: 1024 },
+  'api.tokenHours': { exclusiveMinimum: 0 },
+  'quota.instances': quota(),
+  'quota.cores': quota(),
+  'quota.ramMiB': quota(),
+  'quota.metadataItems': quota(),
+  'quota.keyPairs': quota(),
+  'quota.serverGroups': quota(),
+  'quota.serverGroupMembers': quota(),
+  'scheduler.maxAttempts': { type: 'integer', minimum: 1 },
+  'scheduler.ramWeight': {},
+  'scheduler.cpuWeight': {},
+  'scheduler.diskWeight': {},
+  'hosts.defaultAvailabilityZone': { minLength: 1, pattern: '^[^:]+$' },
+  'agent.hostName': { type: ['string', 'null'], minLength: 1, maxLength: 255, pattern: '^[A-Za-z0-9._-]+$' },
+  'agent.virtType': { enum: ['auto', 'kvm', 'qemu'] },
+  'agent.cpuMode': { enum: ['auto', 'none', 'host-model', 'host-passthrough', 'maximum', 'custom'] },
+  'agent.cpuModel': { type: ['string', 'null'], minLength: 1 },
+  'agent.machineType': { type: ['string', 'null'], minLength: 1 },
+  'agent.maxBuilds': { type: 'integer', minimum: 1 },
+  'agent.maxSnapshots': { type: 'integer', minimum: 1 },
+  'agent.maxMigrations': { type: 'integer', minimum: 1 },
+  'agent.cpuAllocationRatio': { exclusiveMinimum: 0 },
+  'agent.memoryAllocationRatio': { exclusiveMinimum: 0 },
+  'agent.diskAllocationRatio': { exclusiveMinimum: 0 },
+  'agent.reportSeconds': { exclusiveMinimum: 0 },
+  'agent.reconcileSeconds': { exclusiveMinimum: 0 },
+  'simulate.hosts': { type: 'integer', minimum: 0, maximum: 20_000 },
+}
+
+/** JSON Schema of the settings file: each key optional, each unknown key refused. */
+export const configSchema = schemaOf(defaultConfig as unknown as Json, '')
+
+function schemaOf(value: Json, path: string): Rule {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value)) {
+    const properties = Object.entries(value).map(([key, inner]) => [key, schemaOf(inner, join(path, key))])
+    return { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties) }
+  }
+  const type = value === null ? ['string', 'null'] : typeof value
+  const least = type === 'number' && !(path in rules) ? { minimum: 0 } : {}
+  return { type, ...least, ...rules[path] }
+}
+
+function join(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`
+}
+
+function url(): Rule {
+  return { type: ['string', 'null'], pattern: '^https?://[^\\s]*[^/\\s]$' }
+}
+
+/** -1 is without limit, as in Nova. */
+function quota(): Rule {
+  return { type: 'integer', minimum: -1 }
+}
+
+/** Settings as a file or flags give them: any part of `Config`. */
+export type PartialConfig = {
+  [K in keyof Config]?: Config[K] extends object ? Partial<Config[K]> : Config[K]
+}
