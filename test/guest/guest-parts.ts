@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { LodgeError } from '../../src/base/errors.ts'
 
 /** What a guest image is made of, where it was found on this machine. */
@@ -26,10 +26,9 @@ const kernelRoots = [join(here, '../../.cache/guest-kernel'), '/']
 export function findGuestParts(): GuestParts {
   const kernel = kernelRoots
     .flatMap((root) => globSync(join(root, 'boot/vmlinuz-*-cloud-amd64')).sort())
-    .at(0)
+    .find((path) => existsSync(join(modulesOf(path), 'modules.dep')))
   if (kernel === undefined) throw missing('a Debian cloud kernel')
-  const version = kernel.slice(kernel.indexOf('vmlinuz-') + 'vmlinuz-'.length)
-  const modules = join(kernel, '../../lib/modules', version)
+  const modules = modulesOf(kernel)
   const busybox = globSync('/{usr/,}bin/busybox').at(0)
   if (busybox === undefined) throw missing('busybox-static')
   const rootfs = join(here, 'rootfs')
@@ -43,6 +42,9 @@ export function findGuestParts(): GuestParts {
     key: keyOf([kernel, busybox, '/usr/bin/syslinux']),
   }
 }
+
+const modulesOf = (kernel: string): string =>
+  join(kernel, '../../lib/modules', basename(kernel).slice('vmlinuz-'.length))
 
 /** Every file of the guest's root file system, relative to it, in a fixed order. */
 export function rootfsFiles(rootfs: string): string[] {
