@@ -1,0 +1,100 @@
+import type { Config } from '../base/config.ts'
+
+/** Actions that the conductor works on, with Nova's names. */
+export const conductedActions = [
+  'create',
+  'delete',
+  'start',
+  'stop',
+  'reboot',
+  'pause',
+  'unpause',
+  'suspend',
+  'resume',
+  'createImage',
+] as const
+export type ConductedAction = (typeof conductedActions)[number]
+
+/** Actions that the API does at once and only records. */
+export type RecordedAction = 'lock' | 'unlock' | 'resetState'
+export type ActionName = ConductedAction | RecordedAction
+
+/** What each action's request says beyond the server. */
+export interface ActionParams {
+  create: {
+    /** From an availability zone of the form `zone:host`: filters are skipped, the claim is still made, no retry. */
+    forcedHost?: string | null
+    /** `host` or `hypervisor_hostname` of microversion 2.74: filters run on this host alone. */
+    requestedHost?: string | null
+  }
+  delete: object
+  start: object
+  stop: object
+  reboot: { type: 'SOFT' | 'HARD' }
+  pause: object
+  unpause: object
+  suspend: object
+  resume: object
+  /** The image record exists already, queued. */
+  createImage: { imageId: string; diskFormat?: 'qcow2' | 'raw' }
+  lock: object
+  unlock: object
+  resetState: object
+}
+
+/**
+ * queued → running → done
+ *             ↓
+ *         unwinding → failed
+ *
+ * `recorded`: done at once in the API.
+ */
+export type ActionState = 'queued' | 'running' | 'unwinding' | 'done' | 'failed' | 'recorded'
+
+/** States of an action that a conductor still has to bring to an end. */
+export const liveActionStates = ['queued', 'running', 'unwinding'] as const
+
+/** A durable action on a server. Times are milliseconds since 1970. */
+export interface Action {
+  /** Counts actions in order of their beginning. */
+  number: number
+  id: string
+  serverId: string
+  requestId: string
+  projectId: string
+  userId: string
+  name: ActionName
+  state: ActionState
+  params: Record<string, unknown>
+  /** What the steps so far found out, for later ones. */
+  progress: Record<string, unknown>
+  /** Index of the current step; -1 before the first. */
+  step: number
+  leaseOwner: string | null
+  leaseUntil: number
+  deadline: number
+  /** `Error` if a step failed. */
+  message: string | null
+  startedAt: number
+  updatedAt: number
+  finishedAt: number | null
+}
+
+/** One run of a step, as the API shows it: Nova's event of an instance action. */
+export interface ActionStep {
+  number: number
+  actionId: string
+  event: string
+  host: string | null
+  result: 'Success' | 'Error' | null
+  details: string | null
+  traceback: string | null
+  startedAt: number
+  finishedAt: number | null
+}
+
+/** When an action that begins now must have come to an end, one way or the other. */
+export function actionDeadline(name: ActionName, now: number, settings: Config['conductor']): number {
+  const seconds = name === 'create' ? settings.buildTimeoutSeconds : settings.actionTimeoutSeconds
+  return now + seconds * 1000
+}
