@@ -1,0 +1,74 @@
+/** `lodge up` as a process of its own, for tests that kill it and for clients that speak to it over HTTP. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { LodgeError } from '../../src/base/errors.ts'
+import { until } from './until.ts'
+
+export interface LodgeProcessOptions {
+  state: string
+  port: number
+  /** Further words of the command line, such as `--simulate 4` or `--libvirt-uri URI`. */
+  flags?: string[]
+  /** Where the log goes; `<state>.log` unless told. */
+  logFile?: string
+}
+
+export interface LodgeProcess {
+  readonly url: string
+  readonly pid: number
+  readonly cloudsFile: string
+  readonly logFile: string
+  /** SIGTERM, and waits for the end. Returns the exit status. */
+  stop(): Promise<number | null>
+  /** SIGKILL, and waits for the end. */
+  kill9(): Promise<void>
+}
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+
+/**
+ * Starts one and returns when its API answers.
+ * @throws LodgeError unavailable when it ends before that
+ */
+export async function startLodge(options: LodgeProcessOptions): Promise<LodgeProcess> {
+  const url = `http://127.0.0.1:${options.port}`
+  const logFile = options.logFile ?? `${options.state}.log`
+  const words = [
+    'up',
+    '--state',
+    options.state,
+    '--listen',
+    `127.0.0.1:${options.port}`,
+    ...(options.flags ?? []),
+  ]
+  const child = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+  child.stderr.pipe(createWriteStream(logFile, { flags: 'a' }))
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+
+  await until('lodge up to answer', 120_000, async () => {
+    if (hasEnded(child))
+      throw new LodgeError('unavailable', `lodge up ended with ${child.exitCode}; see ${logFile}`)
+    return fetch(`${url}/identity/v3`).then(
+      (answer) => answer.ok,
+      () => false,
+    )
+  })
+  return {
+    url,
+    pid: child.pid!,
+    cloudsFile: join(options.state, 'clouds.yaml'),
+    logFile,
+    stop: () => end(child, 'SIGTERM', ended),
+    kill9: async () => {
+      await end(child, 'SIGKILL', ended)
+    },
+  }
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL', ended: Promise<number | null>) {
+  if (!hasEnded(child)) child.kill(signal)
+  return ended
+}
+
+const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
