@@ -50,7 +50,7 @@ export async function login(cloudsFile: string, url: string, version = '2.96'): 
         }),
         ...headers,
       },
-      body: body === undefined ? undefined : isData ? (body as BodyInit) : JSON.stringify(body),
+      body: body === undefined ? undefined : isData ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body),
     }
     const reply = await fetch(`${url}${path}`, request)
     const text = await reply.text()
