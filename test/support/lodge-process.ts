@@ -12,6 +12,10 @@ export interface LodgeProcessOptions {
   flags?: string[]
   /** Where the log goes; `<state>.log` unless told. */
   logFile?: string
+  /** Leads a session of its own, so that a Ctrl-C at the terminal does not reach it. */
+  detached?: boolean
+  /** Gives up waiting for it to answer. */
+  signal?: AbortSignal
 }
 
 export interface LodgeProcess {
@@ -19,6 +23,8 @@ export interface LodgeProcess {
   readonly pid: number
   readonly cloudsFile: string
   readonly logFile: string
+  /** Resolves with the exit status when it has ended, however it came to. */
+  readonly ended: Promise<number | null>
   /** SIGTERM, and waits for the end. Returns the exit status. */
   stop(): Promise<number | null>
   /** SIGKILL, and waits for the end. */
@@ -29,7 +35,7 @@ const main = join(import.meta.dirname, '../../src/main.ts')
 
 /**
  * Starts one and returns when its API answers.
- * @throws LodgeError unavailable when it ends before that
+ * @throws LodgeError unavailable when it ends before that; timeout when it does not answer, and is then killed
  */
 export async function startLodge(options: LodgeProcessOptions): Promise<LodgeProcess> {
   const url = `http://127.0.0.1:${options.port}`
@@ -42,23 +48,33 @@ export async function startLodge(options: LodgeProcessOptions): Promise<LodgePro
     `127.0.0.1:${options.port}`,
     ...(options.flags ?? []),
   ]
-  const child = spawn(process.execPath, [main, ...words], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(process.execPath, [main, ...words], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: options.detached ?? false,
+  })
   child.stderr.pipe(createWriteStream(logFile, { flags: 'a' }))
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
 
-  await until('lodge up to answer', 120_000, async () => {
-    if (hasEnded(child))
-      throw new LodgeError('unavailable', `lodge up ended with ${child.exitCode}; see ${logFile}`)
-    return fetch(`${url}/identity/v3`).then(
-      (answer) => answer.ok,
-      () => false,
-    )
-  })
+  try {
+    await until('lodge up to answer', 120_000, async () => {
+      options.signal?.throwIfAborted()
+      if (hasEnded(child))
+        throw new LodgeError('unavailable', `lodge up ended with ${child.exitCode}; see ${logFile}`)
+      return fetch(`${url}/identity/v3`).then(
+        (answer) => answer.ok,
+        () => false,
+      )
+    })
+  } catch (error) {
+    await end(child, 'SIGKILL', ended)
+    throw error
+  }
   return {
     url,
     pid: child.pid!,
     cloudsFile: join(options.state, 'clouds.yaml'),
     logFile,
+    ended,
     stop: () => end(child, 'SIGTERM', ended),
     kill9: async () => {
       await end(child, 'SIGKILL', ended)

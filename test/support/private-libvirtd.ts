@@ -53,7 +53,8 @@ export async function startPrivateLibvirtd(options: PrivateLibvirtdOptions): Pro
   const namespace = spawn(
     'unshare',
     ['--mount', '--pid', '--fork', '--kill-child', 'bash', script, dir, group],
-    { stdio: ['pipe', 'inherit', 'inherit'] },
+    // A session of its own: a Ctrl-C at the terminal is for the caller, who ends this in good order.
+    { stdio: ['pipe', 'inherit', 'inherit'], detached: true },
   )
   const exited = new Promise<void>((resolve) => {
     namespace.once('close', () => resolve())
