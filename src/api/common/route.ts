@@ -31,10 +31,13 @@ export interface ImageFiles {
   remove(imageId: string): Promise<void>
 }
 
-/** Roles in rising order of a policy's default: what the caller must have. */
+/**
+ * What the caller must have. `none` asks for nothing: identity's routes are then open without a token, while the
+ * other services still want a valid one (any route below `/compute/v2.1` needs a token, as in Nova).
+ */
 export type PolicyRole = 'none' | 'any' | 'reader' | 'member' | 'manager' | 'admin' | 'service'
 
-/** Who asks. `null` on routes that need no token. */
+/** Who asks. On identity's open routes a caller without name and roles. */
 export interface Caller {
   userId: string
   userName: string
@@ -102,6 +105,7 @@ export interface Route {
   role: PolicyRole
   /** Success code, by microversion where it changed. */
   success: number | { min?: number; max?: number; code: number }[]
+  /** For an action the schema of the value under its key. Absent: no check of ours, and an empty body is fine. */
   body?: VersionedSchema[]
   /** Schema of the query as an object of arrays of strings. Absent: whatever is sent is ignored. */
   query?: VersionedSchema[]
