@@ -30,16 +30,24 @@ export interface CheckedImage {
  */
 export async function checkImage(path: string, declared: DiskFormat): Promise<CheckedImage> {
   const { format, virtualSizeBytes, problems } = await inspectImage(path)
-  if (!contents[declared]?.includes(format))
-    throw new LodgeError(
-      'badRequest',
-      `The image cannot be used: it was declared to be ${declared}, and its content is ${format}. ` +
-        'Set disk_format to what the file is.',
-      { details: { declared, content: format, problems } },
-    )
+  assertDeclared(declared, format)
   if (problems.length > 0)
     throw new LodgeError('badRequest', `The image cannot be used: it ${problems.join('; it ')}.`, {
       details: { declared, content: format, problems },
     })
   return { format, virtualSizeBytes }
+}
+
+/**
+ * The part of the check that goes by the declaration alone, for content that was found out before.
+ * @throws LodgeError badRequest
+ */
+export function assertDeclared(declared: DiskFormat, content: ImageContent): void {
+  if (contents[declared]?.includes(content)) return
+  throw new LodgeError(
+    'badRequest',
+    `The image cannot be used: it was declared to be ${declared}, and its content is ${content}. ` +
+      'Set disk_format to what the file is.',
+    { details: { declared, content } },
+  )
 }

@@ -1,0 +1,168 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { access, chmod, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../base/clock.ts'
+import { LodgeError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logging.ts'
+import type { ImageTransfer } from '../../contract/image-transfer.ts'
+import type { ServerSpec } from '../../model/server-spec.ts'
+import { readConsoleLog } from './console-log.ts'
+import { planDisks, type PlannedDisk } from './disk-plan.ts'
+import { diskRecordName, readDiskRecord, writeDiskRecord } from './disk-record.ts'
+import type { Disks, ServerDisks } from './disks.ts'
+import { createImageCache, type BaseImage } from './image-cache.ts'
+import { createImageTool, type ToolLimits } from './image-tool.ts'
+
+export interface FileDisksOptions {
+  /** Holds `servers/`, `images/` and `staging/`, and belongs to one agent. Absolute. */
+  directory: string
+  images: ImageTransfer
+  clock: Clock
+  log: Logger
+  toolLimits: ToolLimits
+}
+
+/** QEMU, which is another user, must get through to its files; nobody needs to list them. */
+const directoryMode = 0o711
+
+/**
+ * Disks as files below one directory: `servers/<id>/` has a server's disks under Nova's names with our record of
+ * them and the console's log, `images/` the bases that overlays stand on, `staging/` what is on its way out. What
+ * an earlier process left half-done in `images/` and `staging/` is removed.
+ */
+export function createFileDisks(options: FileDisksOptions): Disks {
+  const [servers, images, staging] = ['servers', 'images', 'staging'].map((name) =>
+    join(options.directory, name),
+  )
+  for (const directory of [servers!, images!, staging!])
+    mkdirSync(directory, { recursive: true, mode: directoryMode })
+  for (const name of readdirSync(staging!)) rmSync(join(staging!, name), { recursive: true, force: true })
+
+  const tool = createImageTool(options.toolLimits)
+  const cache = createImageCache({ ...options, directory: images!, tool })
+  const directoryOf = (serverId: string): string => join(servers!, checkedId(serverId))
+  const consoleLogPath = (serverId: string): string => join(directoryOf(serverId), 'console.log')
+
+  const describe = async (serverId: string): Promise<ServerDisks | undefined> => {
+    const directory = directoryOf(serverId)
+    const recorded = await readDiskRecord(directory)
+    if (!recorded || (await missingOf(directory, recorded)).length > 0) return undefined
+    return placed(directory, recorded)
+  }
+
+  return {
+    consoleLogPath,
+
+    async prepare(spec, signal) {
+      const directory = directoryOf(spec.id)
+      const recorded = await readDiskRecord(directory)
+      if (recorded) return await assertWhole(directory, recorded, spec)
+      const base = await cache.ensure(spec.image, spec.flavor.rootGiB * 2 ** 30, signal)
+      const planned = planDisks(spec, base.virtualSizeBytes)
+      await mkdir(directory, { recursive: true, mode: directoryMode })
+      // No record, so no guest has ever run on what is there: it is made anew.
+      for (const disk of planned) await make(directory, disk, base, signal)
+      await writeDiskRecord(directory, planned)
+      return placed(directory, planned)
+    },
+
+    describe,
+
+    async exportRoot(serverId, target, format, { source, signal } = {}) {
+      const root = source ?? (await describe(serverId))?.disks.find(({ role }) => role === 'root')
+      if (!root) throw new LodgeError('notFound', `This host has no disk of the server ${serverId}.`)
+      try {
+        await tool.convert(root, { file: target, format }, { trusted: true, signal })
+        await chmod(target, 0o600)
+      } catch (thrown) {
+        await rm(target, { force: true })
+        throw thrown
+      }
+    },
+
+    async remove(serverId) {
+      const directory = directoryOf(serverId)
+      // The record first: disks without one are nobody's, and half of them is never taken for all.
+      await rm(join(directory, diskRecordName), { force: true })
+      await rm(directory, { recursive: true, force: true })
+    },
+
+    async list() {
+      const entries = await readdir(servers!, { withFileTypes: true })
+      return entries.filter((entry) => entry.isDirectory() && uuid.test(entry.name)).map(({ name }) => name)
+    },
+
+    stagingPath(name) {
+      if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/.test(name))
+        throw new LodgeError('internal', `${JSON.stringify(name)} is no name for a temporary file`)
+      return join(staging!, name)
+    },
+
+    async capacity() {
+      const { blocks, bavail, bsize } = await statfs(servers!)
+      const gib = (count: number): number => Math.floor((count * bsize) / 2 ** 30)
+      return { totalGiB: gib(blocks), freeGiB: gib(bavail) }
+    },
+
+    readConsole: (serverId, length) => readConsoleLog(consoleLogPath(serverId), length),
+  }
+
+  async function make(
+    directory: string,
+    disk: PlannedDisk,
+    base: BaseImage,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const part = join(directory, `${disk.name}.part`)
+    await rm(part, { force: true })
+    if (disk.role === 'root') await tool.createOverlay(part, base, disk.sizeBytes, signal)
+    else {
+      {
+        await using file = await open(part, 'wx', 0o600)
+        await file.truncate(disk.sizeBytes)
+      }
+      if (disk.role === 'swap') await tool.formatSwap(part, signal)
+      else await tool.formatExt4(part, 'ephemeral0', signal)
+    }
+    await chmod(part, 0o600)
+    await rename(part, join(directory, disk.name))
+  }
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** The only way from a server's id to a path. */
+function checkedId(serverId: string): string {
+  if (uuid.test(serverId)) return serverId
+  throw new LodgeError('badRequest', `${JSON.stringify(serverId.slice(0, 80))} is not the UUID of a server.`)
+}
+
+const placed = (directory: string, disks: PlannedDisk[]): ServerDisks => ({
+  disks: disks.map(({ name, ...disk }) => ({ ...disk, file: join(directory, name) })),
+})
+
+async function missingOf(directory: string, disks: PlannedDisk[]): Promise<string[]> {
+  const missing = await Promise.all(
+    disks.map(({ name }) =>
+      access(join(directory, name)).then(
+        () => [],
+        () => [name],
+      ),
+    ),
+  )
+  return missing.flat()
+}
+
+/** A disk that was there is not made again: the guest would wake up on an empty one, and nobody would know. */
+async function assertWhole(directory: string, disks: PlannedDisk[], spec: ServerSpec): Promise<ServerDisks> {
+  const missing = await missingOf(directory, disks)
+  if (missing.length > 0)
+    throw new LodgeError(
+      'conflict',
+      `The server ${spec.id} has lost disks on this host: ${missing.join(', ')}.`,
+      {
+        details: { directory },
+      },
+    )
+  return placed(directory, disks)
+}

@@ -1,0 +1,240 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream, readdirSync, rmSync } from 'node:fs'
+import { chmod, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { Clock } from '../../base/clock.ts'
+import { LodgeError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logging.ts'
+import type { ImageTransfer } from '../../contract/image-transfer.ts'
+import { assertDeclared, checkImage } from '../../model/image-inspection/check-image.ts'
+import type { ImageContent } from '../../model/image-inspection/image-content.ts'
+import { inspectImage } from '../../model/image-inspection/inspect-image.ts'
+import type { ServerImage } from '../../model/server-spec.ts'
+import type { ImageTool, ToolFormat } from './image-tool.ts'
+import { createSharedJobs } from './shared-jobs.ts'
+
+/** An image on this host, ready to be the base of overlays. */
+export interface BaseImage {
+  file: string
+  format: 'qcow2' | 'raw'
+  virtualSizeBytes: number
+}
+
+export interface ImageCache {
+  /**
+   * The image as a base on this host, fetched if it is not here yet. However many ask for one image at once, it
+   * is fetched once. `maxVirtualBytes` (0: no limit) is held against an image that would have to be converted
+   * before that is done.
+   * @throws LodgeError badRequest when the image is not what it says, notFound when it is gone
+   */
+  ensure(image: ServerImage, maxVirtualBytes: number, signal?: AbortSignal): Promise<BaseImage>
+}
+
+/** Kept beside each base: what it was found to be, so that a spawn need not look again. */
+interface BaseRecord {
+  version: 1
+  sha512: string
+  /** Of the image as it came; the base itself is qcow2 or raw. */
+  content: ImageContent
+  format: 'qcow2' | 'raw'
+  fileSizeBytes: number
+  virtualSizeBytes: number
+  cachedAt: number
+}
+
+export interface ImageCacheOptions {
+  directory: string
+  images: ImageTransfer
+  tool: ImageTool
+  clock: Clock
+  log: Logger
+}
+
+/** Formats that QEMU can run from well enough are taken as they are; of the rest a qcow2 is made. */
+const convertedFrom: Partial<Record<ImageContent, ToolFormat>> = {
+  vmdk: 'vmdk',
+  vdi: 'vdi',
+  vhd: 'vpc',
+  vhdx: 'vhdx',
+}
+
+const partSuffix = '.part'
+
+/**
+ * Images on a host, in one directory, each under the hash of its content: it can be proven what a file there is,
+ * and two images of the same bytes are one file. A base gets its name only after its hash was right and it was
+ * inspected; until then it is a `.part` file, which the next start removes.
+ */
+export function createImageCache(options: ImageCacheOptions): ImageCache {
+  const { directory, log } = options
+  removeParts(directory)
+  const jobs = createSharedJobs<BaseRecord>()
+
+  return {
+    async ensure(image, maxVirtualBytes, signal) {
+      const key = keyOf(image)
+      const file = join(directory, key)
+      const known = await readRecord(file, image)
+      const record =
+        known ?? (await jobs.join(jobKey(key, image, maxVirtualBytes), (all) => fetched(image, all), signal))
+      assertDeclared(image.diskFormat, record.content)
+      return { file, format: record.format, virtualSizeBytes: record.virtualSizeBytes }
+
+      async function fetched(image: ServerImage, signal: AbortSignal): Promise<BaseRecord> {
+        const started = options.clock.now()
+        const record = await fetchBase(options, file, image, maxVirtualBytes, signal)
+        log.info({ image: image.id, base: key, ms: options.clock.now() - started }, 'image cached')
+        return record
+      }
+    },
+  }
+}
+
+/**
+ * The first 256 bits of the hash; the record has all of it. This is the only way from an image to a path.
+ * @throws LodgeError badRequest
+ */
+function keyOf(image: ServerImage): string {
+  if (!/^[0-9a-f]{128}$/.test(image.sha512))
+    throw new LodgeError(
+      'badRequest',
+      `The image ${image.id} has no SHA-512 checksum, so it cannot be verified.`,
+    )
+  return image.sha512.slice(0, 64)
+}
+
+/** A job that may refuse because of its caller's limit is shared only with callers of the same limit. */
+const jobKey = (key: string, image: ServerImage, maxVirtualBytes: number): string =>
+  ['vmdk', 'vdi', 'vhd', 'vhdx'].includes(image.diskFormat) ? `${key}/${maxVirtualBytes}` : key
+
+async function fetchBase(
+  options: ImageCacheOptions,
+  file: string,
+  image: ServerImage,
+  maxVirtualBytes: number,
+  signal: AbortSignal,
+): Promise<BaseRecord> {
+  const part = `${file}.${randomUUID()}${partSuffix}`
+  const converted = `${part}.converted${partSuffix}`
+  try {
+    await assertRoom(options.directory, image.sizeBytes)
+    await options.images.fetch(image.id, part, signal)
+    await verify(part, image, signal)
+    const checked = await checkImage(part, image.diskFormat)
+    const from = convertedFrom[checked.format]
+    if (from) {
+      assertFits(checked.virtualSizeBytes, maxVirtualBytes)
+      await assertRoom(options.directory, checked.virtualSizeBytes)
+      await convert(options.tool, { file: part, format: from }, converted, signal)
+    }
+    const source = from ? converted : part
+    const inspected = from ? await inspectImage(converted) : checked
+    const record: BaseRecord = {
+      version: 1,
+      sha512: image.sha512,
+      content: checked.format,
+      format: inspected.format === 'qcow2' ? 'qcow2' : 'raw',
+      fileSizeBytes: (await stat(source)).size,
+      virtualSizeBytes: inspected.virtualSizeBytes,
+      cachedAt: options.clock.now(),
+    }
+    signal.throwIfAborted()
+    await publish(source, file, record)
+    return record
+  } finally {
+    await rm(part, { force: true })
+    await rm(converted, { force: true })
+  }
+}
+
+async function convert(
+  tool: ImageTool,
+  source: { file: string; format: ToolFormat },
+  target: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await tool.convert(source, { file: target, format: 'qcow2' }, { trusted: false, signal })
+  } catch (thrown) {
+    if (!(thrown instanceof LodgeError)) throw thrown
+    throw new LodgeError(
+      'badRequest',
+      `The image cannot be used: it could not be converted. ${thrown.message}.`,
+      {
+        cause: thrown,
+        details: thrown.details,
+      },
+    )
+  }
+}
+
+/** Size first, which is free; then the hash, read in pieces small enough not to hold up the process. */
+async function verify(part: string, image: ServerImage, signal: AbortSignal): Promise<void> {
+  const { size } = await stat(part)
+  const hash = createHash('sha512')
+  if (size === image.sizeBytes)
+    await pipeline(createReadStream(part, { highWaterMark: 1 << 20 }), hash, { signal })
+  if (size !== image.sizeBytes || hash.digest('hex') !== image.sha512)
+    throw new LodgeError(
+      'unavailable',
+      `The image ${image.id} did not arrive as it was stored; its checksum is wrong.`,
+      { details: { size, expected: image.sizeBytes } },
+    )
+}
+
+/** The record goes first: a base without a record is taken for unfinished, a record without a base for nothing. */
+async function publish(source: string, file: string, record: BaseRecord): Promise<void> {
+  // Nobody ever writes to a base: every overlay on it would change with it.
+  await chmod(source, 0o444)
+  {
+    await using data = await open(source, 'r')
+    await data.datasync()
+  }
+  const recordPart = `${source}.json${partSuffix}`
+  {
+    await using text = await open(recordPart, 'w', 0o600)
+    await text.writeFile(`${JSON.stringify(record, undefined, 2)}\n`)
+    await text.datasync()
+  }
+  await rename(recordPart, recordPath(file))
+  await rename(source, file)
+}
+
+const recordPath = (file: string): string => `${file}.json`
+
+async function readRecord(file: string, image: ServerImage): Promise<BaseRecord | undefined> {
+  try {
+    const [text, { size }] = await Promise.all([readFile(recordPath(file), 'utf8'), stat(file)])
+    const record = JSON.parse(text) as BaseRecord
+    const whole = record.version === 1 && record.sha512 === image.sha512 && record.fileSizeBytes === size
+    return whole ? record : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function assertFits(virtualSizeBytes: number, maxVirtualBytes: number): void {
+  if (maxVirtualBytes === 0 || virtualSizeBytes <= maxVirtualBytes) return
+  throw new LodgeError(
+    'badRequest',
+    `The flavor's root disk is too small for the image: the disk would have ${maxVirtualBytes} bytes, and the ` +
+      `image needs ${virtualSizeBytes}. Choose a flavor with a larger disk.`,
+  )
+}
+
+async function assertRoom(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory)
+  if (bytes > bavail * bsize)
+    throw new LodgeError(
+      'unavailable',
+      `This host has no room for the image: it needs ${bytes} bytes, and ${bavail * bsize} are free.`,
+    )
+}
+
+/** At start: what an earlier process left half-done. */
+function removeParts(directory: string): void {
+  for (const name of readdirSync(directory))
+    if (name.endsWith(partSuffix)) rmSync(join(directory, name), { force: true })
+}

@@ -1,0 +1,90 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { LodgeError } from '../../base/errors.ts'
+import type { ServerSpec } from '../../model/server-spec.ts'
+import { consoleText } from './console-log.ts'
+import { planDisks } from './disk-plan.ts'
+import type { Disks, ServerDisks } from './disks.ts'
+import { tinyQcow2 } from './tiny-qcow2.ts'
+
+export interface SimulatedDisksOptions {
+  /** Size of the disk that the host pretends to have. 4,096 GiB unless told. */
+  capacityGiB?: number
+  /** Where exported disks are written, the only files there are. A directory under the system's temporary one unless told. */
+  stagingDirectory?: string
+}
+
+/**
+ * Disks in memory, with the rules of the real ones: sizes, buses, idempotence. Nothing is fetched. An exported
+ * disk is a small real file, so that an image can be made of it and a server of that.
+ */
+export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks {
+  const totalGiB = options.capacityGiB ?? 4096
+  const staging = options.stagingDirectory ?? join(tmpdir(), `lodge-simulated-${process.pid}`)
+  const servers = new Map<string, { spec: ServerSpec; disks: ServerDisks }>()
+  const pathOf = (serverId: string, name: string): string => join('/simulated/servers', serverId, name)
+
+  return {
+    async prepare(spec, signal) {
+      signal?.throwIfAborted()
+      const known = servers.get(spec.id)
+      if (known) return structuredClone(known.disks)
+      const planned = planDisks(spec, spec.image.diskFormat === 'raw' ? spec.image.sizeBytes : 2 ** 20)
+      const disks = planned.map(({ name, ...disk }) => ({ ...disk, file: pathOf(spec.id, name) }))
+      servers.set(spec.id, { spec, disks: { disks } })
+      return { disks: structuredClone(disks) }
+    },
+
+    async describe(serverId) {
+      return structuredClone(servers.get(serverId)?.disks)
+    },
+
+    async exportRoot(serverId, target, format, { source, signal } = {}) {
+      signal?.throwIfAborted()
+      if (!source && !servers.has(serverId))
+        throw new LodgeError('notFound', `This host has no disk of the server ${serverId}.`)
+      await mkdir(dirname(target), { recursive: true })
+      await writeFile(target, format === 'qcow2' ? tinyQcow2() : Buffer.alloc(64 * 1024), { mode: 0o600 })
+    },
+
+    async remove(serverId) {
+      servers.delete(serverId)
+    },
+
+    async list() {
+      return [...servers.keys()]
+    },
+
+    stagingPath: (name) => join(staging, name),
+
+    async capacity() {
+      let used = 0
+      for (const { disks } of servers.values()) for (const { sizeBytes } of disks.disks) used += sizeBytes
+      return { totalGiB, freeGiB: Math.max(0, totalGiB - Math.ceil(used / 2 ** 30)) }
+    },
+
+    consoleLogPath: (serverId) => pathOf(serverId, 'console.log'),
+
+    async readConsole(serverId, length) {
+      const spec = servers.get(serverId)?.spec
+      return spec ? consoleText(Buffer.from(bootMessages(spec)), length) : ''
+    },
+  }
+}
+
+function bootMessages({ id, name, hostname, flavor }: ServerSpec): string {
+  return [
+    'SeaBIOS (simulated)',
+    'Booting from Hard Disk...',
+    '[    0.000000] Linux version 6.1.0 (simulated)',
+    `[    0.000000] DMI: Lodge, serial ${id}`,
+    `[    0.012000] Memory: ${flavor.memoryMiB * 1024}K available`,
+    `[    0.034000] smp: Brought up 1 node, ${flavor.vcpus} CPU${flavor.vcpus === 1 ? '' : 's'}`,
+    '[    0.310000] virtio_blk virtio0: [vda]',
+    `simulated guest of the server ${name}`,
+    `${hostname} login: `,
+  ]
+    .map((line) => `${line}\n`)
+    .join('')
+}
