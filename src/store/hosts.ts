@@ -1,0 +1,139 @@
+import type { Selectable } from 'kysely'
+import { capacityOf, type HostDescription } from '../model/host.ts'
+import type { Resources } from '../model/server-spec.ts'
+import { allocatedOn } from './allocations.ts'
+import type { HostsTable } from './schema.ts'
+import type { Db } from './store.ts'
+
+/** A host as the controller keeps it. */
+export interface Host {
+  /** The integer id of old microversions. */
+  number: number
+  /** The hypervisor's UUID. */
+  id: string
+  name: string
+  description: HostDescription
+  /** With ratio and reserve applied; a claim compares with these. */
+  capacity: Resources
+  used: Resources
+  createdAt: number
+}
+
+/** All hosts by name. */
+export async function listHosts(db: Db): Promise<Host[]> {
+  const rows = await db.selectFrom('hosts').selectAll().orderBy('number').execute()
+  return rows.map(hostFromRow)
+}
+
+/** One host by its name, or undefined. */
+export async function getHost(db: Db, name: string): Promise<Host | undefined> {
+  const row = await db.selectFrom('hosts').selectAll().where('name', '=', name).executeTakeFirst()
+  return row && hostFromRow(row)
+}
+
+/** Writes what a host's agent says of it. A host that is new takes over what is allocated on its name already. */
+export async function upsertHost(trx: Db, description: HostDescription, now: number): Promise<void> {
+  const said = {
+    description_json: JSON.stringify(description),
+    capacity_vcpus: capacityOf(description.vcpus),
+    capacity_memory_mib: capacityOf(description.memoryMiB),
+    capacity_disk_gib: capacityOf(description.diskGiB),
+  }
+  const updated = await trx
+    .updateTable('hosts')
+    .set(said)
+    .where('name', '=', description.name)
+    .executeTakeFirst()
+  if (updated.numUpdatedRows > 0n) return
+  const used = await allocatedOn(trx, description.name)
+  await trx
+    .insertInto('hosts')
+    .values({
+      id: description.id,
+      name: description.name,
+      ...said,
+      used_vcpus: used.vcpus,
+      used_memory_mib: used.memoryMiB,
+      used_disk_gib: used.diskGiB,
+      created_at: now,
+    })
+    .execute()
+}
+
+/** Forgets a host. Whoever calls makes sure that no server is on it. */
+export async function deleteHost(trx: Db, name: string): Promise<void> {
+  await trx.deleteFrom('hosts').where('name', '=', name).execute()
+}
+
+/** How many servers that are not deleted each host has; hosts without any are left out. */
+export async function countServersByHost(db: Db): Promise<Map<string, number>> {
+  const rows = await db
+    .selectFrom('servers')
+    .select(['host', (of) => of.fn.countAll<number>().as('count')])
+    .where('host', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .groupBy('host')
+    .execute()
+  return new Map(rows.map((row) => [row.host!, Number(row.count)]))
+}
+
+/** What the scheduler must know of a host. */
+export interface SchedulableHost {
+  name: string
+  capacity: Resources
+  used: Resources
+  disabled: boolean
+  forcedDown: boolean
+  lastSeenAt: number
+}
+
+/** All hosts with their service, without their descriptions: cheap for ten thousand of them. */
+export async function listSchedulableHosts(db: Db): Promise<SchedulableHost[]> {
+  const rows = await db
+    .selectFrom('hosts')
+    .innerJoin('services', (join) =>
+      join.onRef('services.host', '=', 'hosts.name').on('services.binary', '=', 'nova-compute'),
+    )
+    .select([
+      'hosts.name',
+      'capacity_vcpus',
+      'capacity_memory_mib',
+      'capacity_disk_gib',
+      'used_vcpus',
+      'used_memory_mib',
+      'used_disk_gib',
+      'disabled',
+      'forced_down',
+      'last_seen_at',
+    ])
+    .orderBy('hosts.number')
+    .execute()
+  return rows.map((row) => ({
+    name: row.name,
+    capacity: {
+      vcpus: row.capacity_vcpus,
+      memoryMiB: row.capacity_memory_mib,
+      diskGiB: row.capacity_disk_gib,
+    },
+    used: { vcpus: row.used_vcpus, memoryMiB: row.used_memory_mib, diskGiB: row.used_disk_gib },
+    disabled: row.disabled === 1,
+    forcedDown: row.forced_down === 1,
+    lastSeenAt: row.last_seen_at,
+  }))
+}
+
+function hostFromRow(row: Selectable<HostsTable>): Host {
+  return {
+    number: row.number,
+    id: row.id,
+    name: row.name,
+    description: JSON.parse(row.description_json) as HostDescription,
+    capacity: {
+      vcpus: row.capacity_vcpus,
+      memoryMiB: row.capacity_memory_mib,
+      diskGiB: row.capacity_disk_gib,
+    },
+    used: { vcpus: row.used_vcpus, memoryMiB: row.used_memory_mib, diskGiB: row.used_disk_gib },
+    createdAt: row.created_at,
+  }
+}

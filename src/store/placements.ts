@@ -1,0 +1,37 @@
+import type { Placement, PlacementReasons } from '../model/placement.ts'
+import type { Db } from './store.ts'
+
+/** Keeps a decision of the scheduler with its reasons. */
+export async function insertPlacement(
+  trx: Db,
+  placement: Omit<Placement, 'number' | 'createdAt'> & { now: number },
+): Promise<void> {
+  await trx
+    .insertInto('placements')
+    .values({
+      request_id: placement.requestId,
+      server_id: placement.serverId,
+      chosen_host: placement.chosenHost,
+      reasons_json: JSON.stringify(placement.reasons),
+      created_at: placement.now,
+    })
+    .execute()
+}
+
+/** The decisions made for a server, oldest first. */
+export async function listPlacements(db: Db, serverId: string): Promise<Placement[]> {
+  const rows = await db
+    .selectFrom('placements')
+    .selectAll()
+    .where('server_id', '=', serverId)
+    .orderBy('number')
+    .execute()
+  return rows.map((row) => ({
+    number: row.number,
+    requestId: row.request_id,
+    serverId: row.server_id,
+    chosenHost: row.chosen_host,
+    reasons: JSON.parse(row.reasons_json) as PlacementReasons,
+    createdAt: row.created_at,
+  }))
+}
