@@ -1,19 +1,14 @@
 import { quotaResources, type QuotaAmounts } from '../model/quota.ts'
 import type { ServerFlavor } from '../model/server-spec.ts'
-import { countKeyPairs } from './key-pairs.ts'
 import type { Db } from './store.ts'
 
 /**
- * What a project (or one user in it) uses of each resource, counted now. Key pairs belong to users, whatever their
- * project, so they are counted only when a user is given. Resources that nothing is counted of are 0, as in Nova.
+ * What a project (or one user in it) uses of each resource, counted now. Only servers are counted; the rest is 0, as
+ * in Nova, where key pairs belong to users whatever their project and are counted when one is made.
  */
 export async function quotaUsage(db: Db, projectId: string, userId?: string): Promise<QuotaAmounts> {
   const none = Object.fromEntries(quotaResources.map((name) => [name, 0])) as QuotaAmounts
-  return {
-    ...none,
-    ...(await serverUsage(db, projectId, userId)),
-    key_pairs: userId === undefined ? 0 : await countKeyPairs(db, userId),
-  }
+  return { ...none, ...(await serverUsage(db, projectId, userId)) }
 }
 
 /** What a project's servers (or one user's in it) take. Deleted and soft-deleted ones do not count. */

@@ -49,16 +49,17 @@ export async function userLimits(db: Db, projectId: string, userId: string): Pro
   return limitsOf(rows)
 }
 
-/** Highest limit set for a single user of the project, by resource. */
-export async function highestUserLimits(db: Db, projectId: string): Promise<SetLimits> {
+/** What the limits of a project's single users add up to; unlimited ones count nothing. */
+export async function sumOfUserLimits(db: Db, projectId: string): Promise<SetLimits> {
   const rows = await db
     .selectFrom('quotas')
-    .select((eb) => ['resource', eb.fn.max<number>('hard_limit').as('hard_limit')])
+    .select((eb) => ['resource', eb.fn.sum<number | bigint | string>('hard_limit').as('hard_limit')])
     .where('project_id', '=', projectId)
     .where('user_id', '!=', '')
+    .where('hard_limit', '>', 0)
     .groupBy('resource')
     .execute()
-  return limitsOf(rows)
+  return limitsOf(rows.map((row) => ({ resource: row.resource, hard_limit: Number(row.hard_limit) })))
 }
 
 /** Sets limits of a project, or of one user in it. Run it in a transaction. */
