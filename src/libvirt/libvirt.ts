@@ -126,6 +126,8 @@ export class Libvirt {
     const timer = setTimeout(() => this.#discard(session, 0), timeoutMs)
     try {
       await session.ready
+      // Ready and lost may have arrived together.
+      if (session.over) throw session.over
       if (this.#closing.signal.aborted)
         throw new LodgeError('unavailable', 'The connection to libvirt was closed')
       return session

@@ -47,6 +47,7 @@ export class Session {
   readonly #isClosed = Promise.withResolvers<void>()
   #lastId = 0
   #greeted = false
+  #ending = false
   #over: LodgeError | undefined
 
   constructor(stream: Duplex, listener: SessionListener) {
@@ -64,9 +65,14 @@ export class Session {
     })
   }
 
+  /** Why the session is of no more use, if it is not. */
+  get over(): LodgeError | undefined {
+    return this.#over
+  }
+
   /** Makes a call of the table; see `Libvirt.call`. */
   call<N extends CallName>(name: N, args: CallArguments<N>): Promise<CallResult<N>> {
-    if (this.#over) return Promise.reject(this.#over)
+    if (this.#over || this.#ending) return Promise.reject(this.#over ?? gone('it is being closed'))
     const id = this.#nextId()
     let frame: Buffer
     try {
@@ -96,8 +102,6 @@ export class Session {
     await this.#isClosed.promise
     clearTimeout(timer)
   }
-
-  #ending = false
 
   #nextId(): number {
     do this.#lastId = (this.#lastId % 0xffffffff) + 1
