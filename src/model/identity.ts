@@ -79,3 +79,6 @@ export function withImpliedRoles(names: Iterable<string>): string[] {
   for (const name of all) for (const implied of impliedRoles[name] ?? []) all.add(implied)
   return [...all]
 }
+
+/** The roles that policies know by name: made at the first start, and there to stay. */
+export const builtInRoles: readonly string[] = ['admin', 'manager', 'member', 'reader', 'service']
