@@ -28,7 +28,7 @@ export async function followConsole(options: {
     const hasLogin = now.some((line) => line.startsWith('lodge-guest login:'))
     // The last line may still be growing.
     const whole = hasLogin ? now.length : now.length - 1
-    for (const line of now.slice(shown, whole)) print(line)
+    for (const line of now.slice(shown, whole)) if (line !== '') print(line)
     shown = Math.max(shown, whole)
     return hasLogin && now
   }).catch((error: unknown) => {

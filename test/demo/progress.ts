@@ -68,5 +68,5 @@ export function createProgress(out: NodeJS.WriteStream | WriteStream, signal: Ab
   }
 }
 
-/** `  1.2 s` */
-export const inSeconds = (seconds: number): string => `${seconds.toFixed(1).padStart(5)} s`
+/** `  1.20 s` */
+export const inSeconds = (seconds: number): string => `${seconds.toFixed(2).padStart(6)} s`

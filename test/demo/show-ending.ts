@@ -6,10 +6,10 @@ import { names, type Ending } from './story.ts'
 /** Prints what happened with its times, what Lodge did inside for the server, and how to go on. */
 export async function showEnding(ending: Ending, progress: Progress): Promise<void> {
   const rows = progress.finished.map(({ title, seconds, note }) => [inSeconds(seconds), title, note])
-  console.log(`\n${table([' time', 'step', 'outcome'], rows)}`)
+  console.log(`\n${table(['  time', 'step', 'outcome'], rows)}`)
   const steps = await stepsOfCreate(ending.api, ending.serverId)
   if (steps.length > 0)
-    console.log(`\nLodge's own steps of the create:\n\n${table([' time', 'step', 'result'], steps)}`)
+    console.log(`\nLodge's own steps of the create:\n\n${table(['  time', 'step', 'result'], steps)}`)
   console.log(`\nFrom the first step to ACTIVE: ${ending.secondsToActive.toFixed(1)} s`)
   const openstack = 'openstack --os-cloud lodge'
   console.log(`
