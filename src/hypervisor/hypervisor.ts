@@ -100,7 +100,7 @@ export interface Hypervisor {
     uuid: string,
     disk: string,
     target: string,
-    options: { format: 'qcow2' | 'raw'; shallow: boolean },
+    options: { format: 'qcow2' | 'raw'; shallow: boolean; atReady?: () => Promise<void> },
   ): Promise<void>
   /** Statistics by libvirt's group names (`state`, `cpu-total`, `balloon`, `vcpu`, `block`, `interface`). */
   stats(groups: string[]): Promise<Map<string, Record<string, string | number | boolean>>>

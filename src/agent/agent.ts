@@ -1,0 +1,225 @@
+import type { AgentEndpoint, Bus } from '../bus/bus.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Config } from '../base/config.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Logger } from '../base/logging.ts'
+import type { Command, Outcome, Verb } from '../contract/command.ts'
+import type { ImageTransfer } from '../contract/image-transfer.ts'
+import type { Report } from '../contract/report.ts'
+import type { Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { PowerState } from '../model/server-state.ts'
+import { cachedCapabilities } from './cached-capabilities.ts'
+import { takeCensus } from './census.ts'
+import { checkCommand } from './check-command.ts'
+import type { Disks } from './disk/disks.ts'
+import { createDomainWatch } from './domain-watch.ts'
+import { faultOf } from './fault.ts'
+import { createIntake } from './intake.ts'
+import { describeHost } from './inventory.ts'
+import type { Journal } from './journal.ts'
+import type { Machine } from './machine.ts'
+import { createPowerReports } from './power-reports.ts'
+import { answerQuery } from './queries.ts'
+import { repeat } from './repeat.ts'
+import { restartGuests } from './restart-guests.ts'
+import { restoreSimulatedGuests } from './restore-simulated.ts'
+import { createSemaphore, type Semaphore } from './semaphore.ts'
+import type { VerbContext } from './server/verb.ts'
+import { performCommand } from './server/verbs.ts'
+
+export interface AgentOptions {
+  config: Config['agent']
+  /** Unique in the deployment; what commands are addressed to. */
+  hostName: string
+  /** Stable over restarts and renames. */
+  hostId: string
+  hypervisor: Hypervisor
+  disks: Disks
+  bus: Bus
+  images: ImageTransfer
+  journal: Journal
+  machine: Machine
+  clock: Clock
+  log: Logger
+}
+
+/** The daemon of one host. */
+export interface Agent {
+  readonly hostName: string
+  /**
+   * Takes up what the last run left, serves the bus, and reports. Without a connection to the hypervisor it does
+   * so once there is one.
+   * @throws LodgeError conflict when an agent for this host runs already
+   */
+  start(): Promise<void>
+  /** Leaves the bus and all guests as they are. Work under way is taken up again by the next start. */
+  stop(): Promise<void>
+  /** Takes a census now and reports it. */
+  reconcile(): Promise<void>
+}
+
+/**
+ * Puts the parts together:
+ *
+ *   bus -> intake -> server/<verb> -> hypervisor, disks
+ *            |                            |
+ *         journal        domain watch <- events -> power reports -> bus
+ *                        heartbeat, census ------------------------> bus
+ */
+export function createAgent(options: AgentOptions): Agent {
+  const { config, hostName, hypervisor, disks, bus, clock, machine } = options
+  const log = options.log.child({ room: 'agent', host: hostName })
+  const journal = options.journal.forHost(hostName)
+  const capabilities = cachedCapabilities(hypervisor)
+  const watch = createDomainWatch(hypervisor, clock)
+  const context: VerbContext = {
+    host: hostName,
+    hypervisor,
+    capabilities: capabilities.get,
+    disks,
+    images: options.images,
+    watch,
+    recordedSpec: journal.spec,
+    settings: config,
+    clock,
+    log,
+  }
+  const intake = createIntake({
+    host: hostName,
+    journal,
+    perform: (command, signal) => performCommand(context, command, signal),
+    limits: limitsOf(config),
+    onFinished: tellPower,
+    clock,
+    log,
+  })
+  const powerReports = createPowerReports({
+    host: hostName,
+    hypervisor,
+    isOurs: journal.isOnLedger,
+    busy: intake.busy,
+    stateByEvents: watch.state,
+    send: (report) => void send(report),
+    clock,
+    log,
+  })
+  const endpoint: AgentEndpoint = {
+    async command(command) {
+      try {
+        checkCommand(command, hostName)
+      } catch (error) {
+        return { ok: false, fault: faultOf(error, command.verb, hostName) }
+      }
+      return intake.command(command)
+    },
+    query: (query) => answerQuery(context, query),
+  }
+  const stopped = new AbortController()
+  let leaveBus: (() => Promise<void>) | undefined
+
+  function tellPower(command: Command, outcome: Outcome): void {
+    if (!outcome.ok) powerReports.recheck(command.serverId)
+    else if (command.verb === 'destroy') powerReports.forget(command.serverId)
+    else powerReports.told(command.serverId, (outcome.result as { powerState: PowerState }).powerState)
+  }
+
+  async function send(report: Report): Promise<void> {
+    try {
+      await bus.report(report)
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, `${report.type} report not delivered`)
+    }
+  }
+
+  /** Not sent without a hypervisor: a host that cannot run guests counts as down. */
+  async function heartbeat(): Promise<void> {
+    if (!hypervisor.connected) return
+    const description = await describeHost({
+      host: hostName,
+      hostId: options.hostId,
+      hypervisor,
+      capabilities: capabilities.get,
+      disks,
+      machine,
+      activeDomains: watch.activeCount,
+      settings: config,
+    })
+    await send({ version: 1, type: 'host', host: hostName, at: clock.now(), description })
+  }
+
+  async function reconcile(): Promise<void> {
+    if (!hypervisor.connected) return
+    const servers = await takeCensus({ hypervisor, disks, journal, intake, watch })
+    await send({ version: 1, type: 'census', host: hostName, at: clock.now(), servers })
+    for (const { serverId, powerState, busy } of servers) if (!busy) powerReports.told(serverId, powerState)
+    await journal.trim(clock.now() - outcomesKeptMs)
+  }
+
+  /** Work whose failure must not end the agent. */
+  const safely = (what: string, work: () => Promise<void>) => async (): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      log.error({ reason: messageOf(error) }, `${what} failed`)
+    }
+  }
+  const beat = safely('heartbeat', heartbeat)
+  const count = safely('census', reconcile)
+
+  async function goOnline(): Promise<void> {
+    if (hypervisor.kind === 'simulated') await restoreSimulatedGuests(context, journal)
+    intake.recover()
+    await afterBoot()
+    leaveBus = await bus.serve(hostName, endpoint)
+    await beat()
+    await count()
+    repeat({ clock, ms: config.reportSeconds * 1000, seed: hostName, signal: stopped.signal }, beat)
+    repeat({ clock, ms: config.reconcileSeconds * 1000, seed: hostName, signal: stopped.signal }, count)
+  }
+
+  async function afterBoot(): Promise<void> {
+    const bootId = machine.bootId()
+    const before = journal.bootId()
+    if (bootId === undefined || bootId === before) return
+    if (before !== undefined && config.resumeGuestsOnHostBoot)
+      void restartGuests(context, journal, intake)
+        .then(() => journal.setBootId(bootId))
+        .catch(logBoot)
+    else await journal.setBootId(bootId)
+  }
+
+  const logBoot = (error: unknown): void =>
+    log.error({ reason: messageOf(error) }, 'guests not restarted after a boot of the host')
+
+  function onConnection(connected: boolean): void {
+    log[connected ? 'info' : 'warn'](connected ? 'hypervisor is back' : 'hypervisor is lost')
+    if (!connected || stopped.signal.aborted) return
+    capabilities.forget()
+    void (leaveBus ? beat().then(count) : safely('start', goOnline)())
+  }
+
+  const unsubscribe = hypervisor.onConnection(onConnection)
+  return {
+    hostName,
+    async start() {
+      if (hypervisor.connected) await goOnline()
+      else log.warn('waiting for the hypervisor')
+    },
+    async stop() {
+      stopped.abort()
+      unsubscribe()
+      await leaveBus?.()
+      await intake.stop()
+      powerReports.stop()
+      watch.stop()
+    },
+    reconcile,
+  }
+}
+
+/** How long the outcome of a command is kept for a controller that asks again. */
+const outcomesKeptMs = 24 * 3_600_000
+
+function limitsOf(config: Config['agent']): Partial<Record<Verb, Semaphore>> {
+  return { spawn: createSemaphore(config.maxBuilds), snapshot: createSemaphore(config.maxSnapshots) }
+}

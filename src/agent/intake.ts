@@ -1,0 +1,183 @@
+import type { Clock } from '../base/clock.ts'
+import { LodgeError } from '../base/errors.ts'
+import type { Logger } from '../base/logging.ts'
+import type { Command, Outcome, Verb } from '../contract/command.ts'
+import { agentStops } from './agent-stops.ts'
+import { faultOf, plain } from './fault.ts'
+import type { HostJournal } from './host-journal.ts'
+import type { Semaphore } from './semaphore.ts'
+import { createServerQueues, type ServerQueues } from './server-queues.ts'
+import type { Done } from './server/verb.ts'
+
+/**
+ * Where commands come in. One command's way:
+ *
+ *   arrives -> in the journal -> in its server's queue -> within the host's limits -> run -> outcome in the journal
+ *
+ * An id that is known answers with its outcome, or joins the run. A command that was accepted and has no outcome,
+ * because the agent died, is run again at the next start; every verb is made so that this converges.
+ */
+export interface Intake {
+  /** Resolves with the outcome. @throws LodgeError unavailable when the agent stops before there is one */
+  command(command: Command): Promise<Outcome>
+  /** Takes up the commands that the last run of the agent left unfinished. */
+  recover(): void
+  /** Commands or other work for the server are queued or running. */
+  busy(serverId: string): boolean
+  /** Which servers are busy at any time from now until `end`. */
+  track(): { touched(serverId: string): boolean; end(): void }
+  /** Runs work of the agent's own in the server's queue, without a journal. */
+  enqueue(serverId: string, work: (signal: AbortSignal) => Promise<void>): Promise<void>
+  /** Leaves what runs where it is, for the next start to take up. */
+  stop(): Promise<void>
+}
+
+export interface IntakeOptions {
+  host: string
+  journal: HostJournal
+  perform: (command: Command, signal: AbortSignal) => Promise<Done>
+  limits: Partial<Record<Verb, Semaphore>>
+  /** After the outcome is recorded. */
+  onFinished: (command: Command, outcome: Outcome) => void
+  clock: Clock
+  log: Logger
+}
+
+interface Run {
+  command: Command
+  abort: AbortController
+  outcome: Promise<Outcome>
+}
+
+export function createIntake(options: IntakeOptions): Intake {
+  const { host, journal, log, clock } = options
+  const runs = new Map<string, Run>()
+  const queues: ServerQueues = createServerQueues()
+  const ownWork = new Set<AbortController>()
+  let stopping = false
+
+  function begin(command: Command, isNew: boolean): Promise<Outcome> {
+    const abort = new AbortController()
+    const accepted = isNew ? journal.accept(command) : Promise.resolve()
+    const outcome = queues.add(command.serverId, async () => {
+      try {
+        await accepted
+      } catch (error) {
+        return { ok: false as const, fault: faultOf(error, command.verb, host) }
+      }
+      return execute(command, abort.signal)
+    })
+    runs.set(command.id, { command, abort, outcome })
+    if (supersedesOthers(command))
+      accepted.then(
+        () => supersede(command),
+        () => {},
+      )
+    // Nobody may be waiting: the sender is gone, or this run was taken up at the start.
+    outcome.finally(() => runs.delete(command.id)).catch(() => {})
+    return outcome
+  }
+
+  async function execute(command: Command, signal: AbortSignal): Promise<Outcome> {
+    const started = performance.now()
+    const { outcome, change } = await attempt(command, signal)
+    if (stopping) throw agentStops
+    try {
+      await journal.finish(command, outcome, change, clock.now())
+    } catch (error) {
+      // The work is done. Without a record the command may come again, which is harmless.
+      log.error({ err: error, command: command.id }, 'outcome not recorded')
+    }
+    options.onFinished(command, outcome)
+    logOutcome(command, outcome, performance.now() - started)
+    return outcome
+  }
+
+  async function attempt(
+    command: Command,
+    signal: AbortSignal,
+  ): Promise<{ outcome: Outcome; change?: Done['change'] }> {
+    try {
+      const perform = (): Promise<Done> => {
+        signal.throwIfAborted()
+        return options.perform(command, signal)
+      }
+      const limit = options.limits[command.verb]
+      const { result, change } = await (limit ? limit.run(signal, perform) : perform())
+      return { outcome: { ok: true, result } as Outcome, change }
+    } catch (error) {
+      if (!signal.aborted)
+        log.warn(
+          { err: error, server: command.serverId, request: command.requestId },
+          `${command.verb} failed`,
+        )
+      return { outcome: { ok: false, fault: faultOf(error, command.verb, host) } }
+    }
+  }
+
+  function logOutcome(command: Command, outcome: Outcome, ms: number): void {
+    log.debug(
+      { server: command.serverId, request: command.requestId, ok: outcome.ok, ms: Math.round(ms) },
+      command.verb,
+    )
+  }
+
+  /** A delete need not wait for what it makes pointless, nor a hard reboot for a guest that is slow to go down. */
+  function supersede(newer: Command): void {
+    for (const { command, abort } of runs.values()) {
+      if (command.id === newer.id) break
+      if (command.serverId === newer.serverId && isSuperseded(command, newer))
+        abort.abort(
+          new LodgeError('conflict', reasons[newer.verb] ?? '', { details: { ...plain, superseded: true } }),
+        )
+    }
+  }
+
+  return {
+    async command(command) {
+      if (stopping) throw agentStops
+      const running = runs.get(command.id)
+      if (running) return running.outcome
+      const recorded = journal.find(command.id)
+      if (recorded === undefined || recorded === 'accepted') return begin(command, recorded === undefined)
+      return recorded
+    },
+    recover() {
+      const unfinished = journal.unfinished().filter(({ id }) => !runs.has(id))
+      if (unfinished.length > 0) log.info({ commands: unfinished.length }, 'taking up unfinished commands')
+      for (const command of unfinished) void begin(command, false)
+    },
+    busy: (serverId) => queues.busy(serverId),
+    track: () => queues.track(),
+    async enqueue(serverId, work) {
+      const abort = new AbortController()
+      ownWork.add(abort)
+      try {
+        await queues.add(serverId, async () => work(abort.signal))
+      } finally {
+        ownWork.delete(abort)
+      }
+    },
+    async stop() {
+      stopping = true
+      for (const { abort } of runs.values()) abort.abort(agentStops)
+      for (const abort of ownWork) abort.abort(agentStops)
+      // A call to the hypervisor cannot be taken back; those that take long are left to themselves.
+      await Promise.race([queues.idle(), clock.sleep(2_000)])
+    },
+  }
+}
+
+const reasons: Partial<Record<Verb, string>> = {
+  destroy: 'The server is being deleted',
+  reboot: 'A hard reboot was asked for meanwhile',
+}
+
+const isReboot = (command: Command, type: 'SOFT' | 'HARD'): boolean =>
+  command.verb === 'reboot' && (command as Command<'reboot'>).params.type === type
+
+const supersedesOthers = (command: Command): boolean =>
+  command.verb === 'destroy' || isReboot(command, 'HARD')
+
+const isSuperseded = (older: Command, newer: Command): boolean =>
+  newer.verb === 'destroy' ? older.verb !== 'destroy' : isReboot(older, 'SOFT')

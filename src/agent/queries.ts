@@ -1,0 +1,34 @@
+import { LodgeError } from '../base/errors.ts'
+import type { Query, QueryName, QueryTable } from '../contract/command.ts'
+import { powerState } from '../model/server-state.ts'
+import { checkServerId } from './check-command.ts'
+import type { VerbContext } from './server/verb.ts'
+
+/**
+ * Answers a question. Nothing is changed or journaled.
+ * @throws LodgeError badRequest, notImplemented, or what the hypervisor threw
+ */
+export async function answerQuery<Q extends QueryName>(
+  context: VerbContext,
+  query: Query<Q>,
+): Promise<QueryTable[Q]['result']> {
+  const answer = Object.hasOwn(answers, query.name) ? answers[query.name] : undefined
+  if (query.version !== 1 || !answer)
+    throw new LodgeError('notImplemented', `The agent of host ${context.host} does not know ${query.name}`)
+  checkServerId(query.params.serverId)
+  return answer(context, query.params)
+}
+
+const answers: {
+  [Q in QueryName]: (
+    context: VerbContext,
+    params: QueryTable[Q]['params'],
+  ) => Promise<QueryTable[Q]['result']>
+} = {
+  consoleOutput: async ({ disks }, { serverId, length }) => ({
+    output: await disks.readConsole(serverId, length),
+  }),
+  powerState: async ({ hypervisor }, { serverId }) => ({
+    powerState: (await hypervisor.findDomain(serverId))?.powerState ?? powerState.NOSTATE,
+  }),
+}

@@ -1,0 +1,114 @@
+import { LodgeError } from '../../base/errors.ts'
+import type { DomainSummary } from '../../hypervisor/hypervisor.ts'
+import type { ServerSpec } from '../../model/server-spec.ts'
+import { powerState } from '../../model/server-state.ts'
+import type { ServerDisks } from '../disk/disks.ts'
+import { domainXml, type DomainXml } from '../domain-xml/domain-xml.ts'
+import { isActive } from '../domain-watch.ts'
+import { plain } from '../fault.ts'
+import type { VerbContext } from './verb.ts'
+
+/** The domain of a server that must have one. @throws LodgeError notFound */
+export async function needDomain(context: VerbContext, serverId: string): Promise<DomainSummary> {
+  const domain = await context.hypervisor.findDomain(serverId)
+  if (!domain)
+    throw new LodgeError('notFound', `The server has no domain on host ${context.host}`, { details: plain })
+  return domain
+}
+
+/** The disks that the host has on record for a server. @throws LodgeError notFound */
+export async function needDisks(context: VerbContext, serverId: string): Promise<ServerDisks> {
+  const disks = await context.disks.describe(serverId)
+  if (!disks)
+    throw new LodgeError('notFound', `The disks of the server are not on host ${context.host}`, {
+      details: plain,
+    })
+  return disks
+}
+
+/** The guest is in a state from which the verb does not lead. @throws LodgeError conflict, always */
+export function refuse(what: string, domain: DomainSummary): never {
+  const words: Record<number, string> = {
+    [powerState.RUNNING]: 'running',
+    [powerState.PAUSED]: 'paused',
+    [powerState.SHUTDOWN]: domain.managedSave ? 'suspended' : 'shut down',
+    [powerState.CRASHED]: 'crashed',
+    [powerState.SUSPENDED]: 'asleep',
+  }
+  throw new LodgeError(
+    'conflict',
+    `Cannot ${what} the guest, because it is ${words[domain.powerState] ?? 'in no state'}`,
+    { details: plain },
+  )
+}
+
+/**
+ * Makes the domain's definition anew and starts it, without what a suspend may have saved: Nova starts a stopped
+ * server and reboots hard in this way.
+ * @returns the spec with the machine type that it has now
+ */
+export async function bootAfresh(
+  context: VerbContext,
+  spec: ServerSpec,
+  disks: ServerDisks,
+): Promise<ServerSpec> {
+  const { xml, machineType } = await writeDomain(context, spec, disks)
+  await context.hypervisor.define(xml)
+  await startIfOff(context, spec.id, { discardSaved: true })
+  return { ...spec, machineType }
+}
+
+export async function writeDomain(
+  context: VerbContext,
+  spec: ServerSpec,
+  disks: ServerDisks,
+): Promise<DomainXml> {
+  return domainXml({
+    spec,
+    disks,
+    capabilities: await context.capabilities(),
+    settings: context.settings,
+    consoleLogPath: context.disks.consoleLogPath(spec.id),
+  })
+}
+
+/** The spec with the machine type of the server's first boot on this host, where the controller has it not. */
+export function keepMachineType(context: VerbContext, spec: ServerSpec): ServerSpec {
+  if (spec.machineType !== null) return spec
+  return { ...spec, machineType: context.recordedSpec(spec.id)?.machineType ?? null }
+}
+
+/** Starts the domain. That someone else started it in the meantime is as good. */
+export async function startIfOff(
+  { hypervisor }: VerbContext,
+  serverId: string,
+  options: { discardSaved?: boolean } = {},
+): Promise<void> {
+  try {
+    await hypervisor.start(serverId, options)
+  } catch (error) {
+    if (!isKind(error, 'conflict')) throw error
+    const domain = await hypervisor.findDomain(serverId)
+    if (domain?.powerState !== powerState.RUNNING) throw error
+  }
+}
+
+/** Cuts the power of a domain, if there is one and it has power. */
+export async function cutPower(
+  { hypervisor }: VerbContext,
+  serverId: string,
+  options: { graceful: boolean },
+): Promise<void> {
+  try {
+    await hypervisor.destroy(serverId, options)
+  } catch (error) {
+    if (isKind(error, 'notFound')) return
+    if (!isKind(error, 'conflict')) throw error
+    // It went off by itself in this moment, or libvirt is busy with it.
+    const domain = await hypervisor.findDomain(serverId)
+    if (domain && isActive(domain.powerState)) throw error
+  }
+}
+
+export const isKind = (error: unknown, kind: LodgeError['kind']): error is LodgeError =>
+  error instanceof LodgeError && error.kind === kind

@@ -1,0 +1,101 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { LodgeError, messageOf } from '../../base/errors.ts'
+import type { Command } from '../../contract/command.ts'
+import { powerState, type PowerState } from '../../model/server-state.ts'
+import { isActive } from '../domain-watch.ts'
+import { plain } from '../fault.ts'
+import { isKind, needDisks } from './domain-power.ts'
+import type { VerbContext, VerbRun } from './verb.ts'
+
+/** Copies the root disk, under a guest that runs on if there is one, and makes the copy the image's data. */
+export const snapshot: VerbRun<'snapshot'> = async (context, command, signal) => {
+  const { serverId, params } = command
+  const target = context.disks.stagingPath(`snapshot-${command.id}`)
+  await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+  // Of a run that was cut off.
+  await rm(target, { force: true })
+  try {
+    const state = await copyRoot(context, command, target, signal)
+    signal.throwIfAborted()
+    const { sizeBytes } = await context.images.store(params.imageId, target)
+    return { result: { powerState: state, sizeBytes } }
+  } finally {
+    await rm(target, { force: true })
+    context.log.debug({ server: serverId, image: params.imageId }, 'snapshot staging removed')
+  }
+}
+
+async function copyRoot(
+  context: VerbContext,
+  command: Command<'snapshot'>,
+  target: string,
+  signal: AbortSignal,
+): Promise<PowerState> {
+  const { serverId, params } = command
+  if (await copyLive(context, command, target)) return stateOf(context, serverId)
+  await rm(target, { force: true })
+  await context.disks.exportRoot(serverId, target, params.diskFormat, { signal })
+  return powerState.SHUTDOWN
+}
+
+/** @returns false when there is no guest to copy under, or it went off meanwhile: then the disk is idle */
+async function copyLive(
+  context: VerbContext,
+  { serverId, params }: Command<'snapshot'>,
+  target: string,
+): Promise<boolean> {
+  if (!isActive(await stateOf(context, serverId))) return false
+  const root = (await needDisks(context, serverId)).disks[0]!
+  const options = { format: params.diskFormat, shallow: false }
+  let frozen = false
+  const atReady = async (): Promise<void> => {
+    frozen = await freeze(context, serverId)
+  }
+  try {
+    await context.hypervisor.copyDisk(serverId, root.target, target, { ...options, atReady })
+    return true
+  } catch (error) {
+    if (isActive(await stateOf(context, serverId))) throw error
+    return false
+  } finally {
+    if (frozen) await thaw(context, serverId)
+  }
+}
+
+/**
+ * Brings the guest's file systems to rest where a guest agent can. Without one the copy is what the disk would be
+ * after a power failure, which an image may refuse with the property os_require_quiesce.
+ */
+async function freeze(context: VerbContext, serverId: string): Promise<boolean> {
+  const { hypervisor, log } = context
+  try {
+    await hypervisor.freeze(serverId)
+    return true
+  } catch (error) {
+    if (context.recordedSpec(serverId)?.image.properties.os_require_quiesce === 'yes')
+      throw new LodgeError(
+        'conflict',
+        'The image demands a quiesced guest, and the guest agent did not do it',
+        {
+          cause: error,
+          details: plain,
+        },
+      )
+    if (!isKind(error, 'conflict'))
+      log.warn({ server: serverId, reason: messageOf(error) }, 'guest not frozen')
+    return false
+  }
+}
+
+async function thaw({ hypervisor, log }: VerbContext, serverId: string): Promise<void> {
+  try {
+    await hypervisor.thaw(serverId)
+  } catch (error) {
+    log.error({ server: serverId, reason: messageOf(error) }, 'guest not thawed after a snapshot')
+  }
+}
+
+async function stateOf({ hypervisor }: VerbContext, serverId: string): Promise<PowerState> {
+  return (await hypervisor.findDomain(serverId))?.powerState ?? powerState.SHUTDOWN
+}

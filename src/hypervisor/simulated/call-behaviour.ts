@@ -1,0 +1,90 @@
+import type { Clock } from '../../base/clock.ts'
+import { LodgeError } from '../../base/errors.ts'
+import type { Hypervisor } from '../hypervisor.ts'
+
+/** A call of the hypervisor that can be slow or fail. */
+export type SimulatedCall = Exclude<
+  {
+    [K in keyof Hypervisor]: Hypervisor[K] extends (...args: never[]) => Promise<unknown> ? K : never
+  }[keyof Hypervisor],
+  'close'
+>
+
+export interface SimulatedFailure {
+  /** How many calls fail; from then on they succeed again. */
+  times: number
+  error: LodgeError
+  /** Only calls for this domain. */
+  uuid?: string
+  /** The call does its work, and the answer is lost: what a broken connection looks like. */
+  after?: boolean
+}
+
+/** Milliseconds for every call, or by call. Each one is varied by up to a half, from the seed. */
+export type SimulatedLatency = number | Partial<Record<SimulatedCall, number>>
+
+export interface CallBehaviour {
+  /** Runs a call's work after its latency, unless it is to fail. */
+  run<T>(call: SimulatedCall, uuid: string | undefined, work: () => T | Promise<T>): Promise<T>
+  fail(call: SimulatedCall, failure: SimulatedFailure): void
+  setLatency(latency: SimulatedLatency): void
+}
+
+export interface CallBehaviourOptions {
+  clock: Clock
+  latency: SimulatedLatency
+  seed: number
+  connected: () => boolean
+}
+
+/** How slow calls are and which of them fail. */
+export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviour {
+  const random = seededRandom(options.seed)
+  const failures = new Map<SimulatedCall, SimulatedFailure[]>()
+  let latency = options.latency
+
+  function takeFailure(call: SimulatedCall, uuid: string | undefined): SimulatedFailure | undefined {
+    const failure = failures
+      .get(call)
+      ?.find((one) => one.times > 0 && (one.uuid === undefined || one.uuid === uuid))
+    if (failure) failure.times--
+    return failure
+  }
+
+  function checkConnection(): void {
+    if (!options.connected()) throw new LodgeError('unavailable', 'internal error: client socket is closed')
+  }
+
+  return {
+    async run(call, uuid, work) {
+      checkConnection()
+      const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
+      if (ms > 0) {
+        await options.clock.sleep(ms * (0.5 + random()))
+        checkConnection()
+      }
+      const failure = takeFailure(call, uuid)
+      if (failure && !failure.after) throw failure.error
+      const result = await work()
+      if (failure) throw failure.error
+      return result
+    },
+    fail(call, failure) {
+      failures.set(call, [...(failures.get(call) ?? []), { ...failure }])
+    },
+    setLatency(wanted) {
+      latency = wanted
+    },
+  }
+}
+
+/** The mulberry32 generator: numbers from 0 up to 1, the same ones for the same seed. */
+function seededRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

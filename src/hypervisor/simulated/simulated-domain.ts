@@ -1,0 +1,168 @@
+import { LodgeError } from '../../base/errors.ts'
+import { powerState, type PowerState } from '../../model/server-state.ts'
+import type { DomainEvent, LifecycleEvent } from '../hypervisor.ts'
+import type { DomainDefinition } from './read-domain-xml.ts'
+
+/**
+ * One domain and the ways it changes, with libvirt's rules, words and events:
+ *
+ *              start                    suspend
+ *   shut off ---------> running <---------------------> paused
+ *      ^                   |            resume             |
+ *      +---- power off, destroy, managed save, crash ------+
+ *
+ * A transient domain (undefined while it ran) is gone once it is shut off.
+ */
+export interface SimulatedDomain {
+  readonly uuid: string
+  readonly name: string
+  readonly definition: DomainDefinition
+  readonly state: PowerState
+  readonly active: boolean
+  readonly managedSave: boolean
+  /** Nothing is left of it. */
+  readonly gone: boolean
+  /** Counts the starts, so that what an earlier life of the guest had planned can be told from this one's. */
+  readonly life: number
+  readonly startedAt: number
+  define(definition: DomainDefinition): void
+  undefine(): void
+  start(options: { paused: boolean; discardSaved: boolean }): void
+  suspend(): void
+  resume(): void
+  managedSaveNow(): void
+  dropSaved(): void
+  /** The guest powers itself off. */
+  powerOff(): void
+  /** Power goes, for the reason given in libvirt's word. */
+  cutPower(detail: 'destroyed' | 'crashed'): void
+  reboot(): void
+  pauseForIoError(device: string, reason: string): void
+}
+
+export function createSimulatedDomain(
+  first: DomainDefinition,
+  emit: (event: DomainEvent) => void,
+  now: () => number,
+): SimulatedDomain {
+  const { uuid } = first
+  let persistent: DomainDefinition | undefined
+  let live: DomainDefinition | undefined
+  let saved: { paused: boolean; definition: DomainDefinition } | undefined
+  let state: PowerState = powerState.SHUTDOWN
+  let life = 0
+  let startedAt = 0
+
+  const lifecycle = (event: LifecycleEvent, detail: string): void =>
+    emit({ type: 'lifecycle', uuid, event, detail, powerState: state })
+
+  function stopped(detail: string): void {
+    live = undefined
+    state = powerState.SHUTDOWN
+    lifecycle('stopped', detail)
+  }
+
+  function needActive(): void {
+    if (!live) throw invalid('domain is not running')
+  }
+
+  return {
+    uuid,
+    name: first.name,
+    get definition() {
+      return live ?? persistent ?? first
+    },
+    get state() {
+      return state
+    },
+    get active() {
+      return live !== undefined
+    },
+    get managedSave() {
+      return saved !== undefined
+    },
+    get gone() {
+      return !live && !persistent
+    },
+    get life() {
+      return life
+    },
+    get startedAt() {
+      return startedAt
+    },
+
+    define(definition) {
+      const detail = persistent ? 'updated' : 'added'
+      persistent = definition
+      lifecycle('defined', detail)
+    },
+    undefine() {
+      if (!persistent) throw invalid('cannot undefine transient domain')
+      persistent = undefined
+      saved = undefined
+      lifecycle('undefined', 'removed')
+    },
+    start({ paused, discardSaved }) {
+      if (live) throw invalid('domain is already running')
+      const restored = discardSaved ? undefined : saved
+      saved = undefined
+      live = restored?.definition ?? persistent
+      life++
+      startedAt = now()
+      state = powerState.RUNNING
+      const staysPaused = paused || restored?.paused === true
+      if (!staysPaused) lifecycle('resumed', 'unpaused')
+      lifecycle('started', restored ? 'restored' : 'booted')
+      if (staysPaused) {
+        state = powerState.PAUSED
+        lifecycle('suspended', 'paused')
+      }
+    },
+    suspend() {
+      needActive()
+      if (state === powerState.PAUSED) return
+      state = powerState.PAUSED
+      lifecycle('suspended', 'paused')
+    },
+    resume() {
+      needActive()
+      if (state === powerState.RUNNING) throw invalid('domain is already running')
+      state = powerState.RUNNING
+      lifecycle('resumed', 'unpaused')
+    },
+    managedSaveNow() {
+      needActive()
+      if (!persistent) throw invalid('cannot do managed save for transient domain')
+      saved = { paused: state === powerState.PAUSED, definition: live ?? persistent }
+      if (!saved.paused) {
+        state = powerState.PAUSED
+        lifecycle('suspended', 'paused')
+      }
+      stopped('saved')
+    },
+    dropSaved() {
+      saved = undefined
+    },
+    powerOff() {
+      if (!live) return
+      lifecycle('shutdown', 'guest')
+      stopped('shutdown')
+    },
+    cutPower(detail) {
+      needActive()
+      stopped(detail)
+    },
+    reboot() {
+      if (live) emit({ type: 'reboot', uuid })
+    },
+    pauseForIoError(device, reason) {
+      needActive()
+      state = powerState.PAUSED
+      emit({ type: 'io-error', uuid, device, reason })
+      lifecycle('suspended', 'ioerror')
+    },
+  }
+}
+
+const invalid = (words: string): LodgeError =>
+  new LodgeError('conflict', `Requested operation is not valid: ${words}`)

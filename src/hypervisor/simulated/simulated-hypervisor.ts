@@ -1,0 +1,272 @@
+import { writeFile } from 'node:fs/promises'
+import { systemClock, type Clock } from '../../base/clock.ts'
+import { LodgeError } from '../../base/errors.ts'
+import { powerState } from '../../model/server-state.ts'
+import type { DomainEvent, DomainSummary, Hypervisor, HypervisorCapabilities } from '../hypervisor.ts'
+import {
+  createCallBehaviour,
+  type SimulatedCall,
+  type SimulatedFailure,
+  type SimulatedLatency,
+} from './call-behaviour.ts'
+import { readDomainXml } from './read-domain-xml.ts'
+import { simulatedCapabilities } from './simulated-host.ts'
+import { createSimulatedDomain, type SimulatedDomain } from './simulated-domain.ts'
+import {
+  createSimulatedGuest,
+  politeGuest,
+  type GuestBehaviour,
+  type SimulatedGuest,
+} from './simulated-guest.ts'
+import { statisticsOf } from './statistics.ts'
+
+export interface SimulatedHypervisorOptions {
+  clock?: Clock
+  latency?: SimulatedLatency
+  seed?: number
+  host?: Partial<HypervisorCapabilities>
+  /** How guests behave that were not told otherwise. */
+  guests?: Partial<GuestBehaviour>
+}
+
+/** A hypervisor in memory that keeps libvirt's rules, with ways to act as the guests and as the world outside. */
+export interface SimulatedHypervisor extends Hypervisor {
+  readonly kind: 'simulated'
+  /** The next calls of that name fail. */
+  fail(call: SimulatedCall, failure: SimulatedFailure): void
+  setLatency(latency: SimulatedLatency): void
+  /** The connection breaks: calls fail and events are lost, while guests run on. */
+  disconnect(): void
+  reconnect(): void
+  /** The power of the whole host fails: every guest is off, without a word. */
+  powerFailure(): void
+  /** @throws LodgeError notFound */
+  guest(uuid: string): GuestControls
+}
+
+/** What happens to a domain from inside or from outside Lodge. */
+export interface GuestControls {
+  shutDown(): void
+  crash(): void
+  reboot(): void
+  ioError(device: string, reason: string): void
+  behave(behaviour: Partial<GuestBehaviour>): void
+  readonly frozen: boolean
+}
+
+interface Machine {
+  domain: SimulatedDomain
+  guest: SimulatedGuest
+}
+
+export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = {}): SimulatedHypervisor {
+  const clock = options.clock ?? systemClock
+  const capabilities = simulatedCapabilities(options.host)
+  const behaviour: GuestBehaviour = { ...politeGuest, ...options.guests }
+  const machines = new Map<string, Machine>()
+  const eventListeners = new Set<(event: DomainEvent) => void>()
+  const connectionListeners = new Set<(connected: boolean) => void>()
+  let connected = true
+  const calls = createCallBehaviour({
+    clock,
+    latency: options.latency ?? 0,
+    seed: options.seed ?? 1,
+    connected: () => connected,
+  })
+
+  function emit(event: DomainEvent): void {
+    if (connected) for (const listener of eventListeners) listener(event)
+  }
+
+  function setConnected(wanted: boolean): void {
+    if (connected === wanted) return
+    connected = wanted
+    for (const listener of connectionListeners) listener(wanted)
+  }
+
+  function find(uuid: string): Machine {
+    const machine = machines.get(uuid)
+    if (!machine) throw new LodgeError('notFound', `Domain not found: no domain with matching uuid '${uuid}'`)
+    return machine
+  }
+
+  /** A call on one domain, after which a domain of which nothing is left is forgotten. */
+  function onDomain(
+    call: SimulatedCall,
+    uuid: string,
+    work: (machine: Machine) => void | Promise<void>,
+  ): Promise<void> {
+    return calls.run(call, uuid, async () => {
+      await work(find(uuid))
+      forgetIfGone(uuid)
+    })
+  }
+
+  function forgetIfGone(uuid: string): void {
+    if (machines.get(uuid)?.domain.gone) machines.delete(uuid)
+  }
+
+  function define(xml: string): void {
+    const definition = readDomainXml(xml)
+    let machine = machines.get(definition.uuid)
+    if (!machine) {
+      const domain = createSimulatedDomain(definition, emit, () => clock.now())
+      const guest = createSimulatedGuest(domain, clock, { ...behaviour }, () => forgetIfGone(definition.uuid))
+      machine = { domain, guest }
+      machines.set(definition.uuid, machine)
+    }
+    machine.domain.define(definition)
+  }
+
+  return {
+    kind: 'simulated',
+    get connected() {
+      return connected
+    },
+    capabilities: () => calls.run('capabilities', undefined, () => capabilities),
+    memoryUsedMiB: () =>
+      calls.run('memoryUsedMiB', undefined, () => {
+        let used = 512
+        for (const { domain } of machines.values()) if (domain.active) used += domain.definition.memoryMiB
+        return used
+      }),
+    listDomains: () =>
+      calls.run('listDomains', undefined, () =>
+        [...machines.values()].map(({ domain }) => summaryOf(domain)),
+      ),
+    findDomain: (uuid) =>
+      calls.run('findDomain', uuid, () => {
+        const machine = machines.get(uuid)
+        return machine && summaryOf(machine.domain)
+      }),
+    domainXml: (uuid) => calls.run('domainXml', uuid, () => find(uuid).domain.definition.xml),
+
+    define: (xml) => calls.run('define', undefined, () => define(xml)),
+    start: (uuid, { paused = false, discardSaved = false } = {}) =>
+      onDomain('start', uuid, ({ domain, guest }) => {
+        domain.start({ paused, discardSaved })
+        if (guest.behaviour.agent) emit({ type: 'agent', uuid, connected: true })
+      }),
+    undefine: (uuid) => onDomain('undefine', uuid, ({ domain }) => domain.undefine()),
+    requestShutdown: (uuid) =>
+      onDomain('requestShutdown', uuid, ({ domain, guest }) => {
+        needActive(domain)
+        guest.pressPowerButton()
+      }),
+    requestReboot: (uuid) =>
+      onDomain('requestReboot', uuid, ({ domain, guest }) => {
+        needActive(domain)
+        guest.askToReboot()
+      }),
+    reset: (uuid) =>
+      onDomain('reset', uuid, ({ domain }) => {
+        needActive(domain)
+        domain.reboot()
+      }),
+    destroy: (uuid) => onDomain('destroy', uuid, ({ domain }) => domain.cutPower('destroyed')),
+    suspend: (uuid) => onDomain('suspend', uuid, ({ domain }) => domain.suspend()),
+    resume: (uuid) =>
+      onDomain('resume', uuid, ({ domain, guest }) => {
+        domain.resume()
+        guest.woken()
+      }),
+    managedSave: (uuid) => onDomain('managedSave', uuid, ({ domain }) => domain.managedSaveNow()),
+    removeManagedSave: (uuid) => onDomain('removeManagedSave', uuid, ({ domain }) => domain.dropSaved()),
+    syncTime: (uuid) => onDomain('syncTime', uuid, ({ domain }) => needActive(domain)),
+    agentCommand: (uuid, _command, _timeoutSeconds) =>
+      calls.run('agentCommand', uuid, () => {
+        needAgent(find(uuid))
+        return {}
+      }),
+    freeze: (uuid) =>
+      onDomain('freeze', uuid, (machine) => {
+        needAgent(machine)
+        machine.guest.frozen = true
+      }),
+    thaw: (uuid) =>
+      onDomain('thaw', uuid, (machine) => {
+        needAgent(machine)
+        machine.guest.frozen = false
+      }),
+    copyDisk: (uuid, disk, target, { atReady }) =>
+      onDomain('copyDisk', uuid, async ({ domain }) => {
+        needActive(domain)
+        if (!domain.definition.disks.includes(disk))
+          throw new LodgeError('internal', `invalid argument: disk '${disk}' not found in domain`)
+        emit({ type: 'block-job', uuid, disk, status: 'ready' })
+        await atReady?.()
+        await writeFile(target, `disk ${disk} of simulated domain ${uuid}\n`, { flag: 'wx', mode: 0o600 })
+        emit({ type: 'block-job', uuid, disk, status: 'canceled' })
+      }),
+    stats: (groups) =>
+      calls.run('stats', undefined, () => {
+        const now = clock.now()
+        return new Map([...machines].map(([uuid, { domain }]) => [uuid, statisticsOf(domain, groups, now)]))
+      }),
+
+    onEvent: (listener) => subscribe(eventListeners, listener),
+    onConnection: (listener) => subscribe(connectionListeners, listener),
+    close: async () => {
+      connected = false
+      eventListeners.clear()
+      connectionListeners.clear()
+    },
+
+    fail: calls.fail,
+    setLatency: calls.setLatency,
+    disconnect: () => setConnected(false),
+    reconnect: () => setConnected(true),
+    powerFailure() {
+      setConnected(false)
+      for (const [uuid, { domain }] of machines) {
+        if (domain.active) domain.cutPower('crashed')
+        forgetIfGone(uuid)
+      }
+    },
+    guest(uuid) {
+      const { domain, guest } = find(uuid)
+      const acting = (act: () => void) => (): void => {
+        act()
+        forgetIfGone(uuid)
+      }
+      return {
+        shutDown: acting(() => domain.powerOff()),
+        crash: acting(() => domain.cutPower('crashed')),
+        reboot: acting(() => domain.reboot()),
+        ioError: (device, reason) => domain.pauseForIoError(device, reason),
+        behave: (wanted) => {
+          guest.behaviour = { ...guest.behaviour, ...wanted }
+        },
+        get frozen() {
+          return guest.frozen
+        },
+      }
+    },
+  }
+}
+
+function summaryOf(domain: SimulatedDomain): DomainSummary {
+  return {
+    uuid: domain.uuid,
+    name: domain.name,
+    powerState: domain.state,
+    managedSave: domain.managedSave,
+    isLodge: domain.definition.isLodge,
+  }
+}
+
+function needActive(domain: SimulatedDomain): void {
+  if (!domain.active)
+    throw new LodgeError('conflict', 'Requested operation is not valid: domain is not running')
+}
+
+function needAgent({ domain, guest }: Machine): void {
+  needActive(domain)
+  if (!guest.behaviour.agent || domain.state !== powerState.RUNNING)
+    throw new LodgeError('conflict', 'Guest agent is not responding: QEMU guest agent is not connected')
+}
+
+function subscribe<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
