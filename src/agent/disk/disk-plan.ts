@@ -1,9 +1,10 @@
 import { LodgeError } from '../../base/errors.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
 import type { DiskBus, ServerDisk } from './disks.ts'
+import type { BaseImage } from './image-cache.ts'
 
 /** A disk as it is to be, before it has a place. */
-export interface PlannedDisk extends Omit<ServerDisk, 'file'> {
+export interface PlannedDisk extends Omit<ServerDisk, 'file' | 'directIo'> {
   /** Name in the server's directory, Nova's. */
   name: string
 }
@@ -19,8 +20,9 @@ const isDiskBus = (text: string): text is DiskBus => Object.hasOwn(prefixes, tex
  * root size of zero means the image's own size.
  * @throws LodgeError badRequest when the image does not fit, or wants a bus that is not served
  */
-export function planDisks(spec: ServerSpec, imageVirtualBytes: number): PlannedDisk[] {
+export function planDisks(spec: ServerSpec, base: BaseImage): PlannedDisk[] {
   const { flavor } = spec
+  const imageVirtualBytes = base.virtualSizeBytes
   const rootBytes = flavor.rootGiB * GiB
   if (rootBytes > 0 && imageVirtualBytes > rootBytes)
     throw new LodgeError(
@@ -37,7 +39,13 @@ export function planDisks(spec: ServerSpec, imageVirtualBytes: number): PlannedD
   // Whole sectors: a raw image may end within one.
   const imageBytes = Math.ceil(imageVirtualBytes / 512) * 512
   const disks: Omit<PlannedDisk, 'bus' | 'target'>[] = [
-    { name: 'disk', role: 'root', format: 'qcow2', sizeBytes: rootBytes || imageBytes },
+    {
+      name: 'disk',
+      role: 'root',
+      format: 'qcow2',
+      sizeBytes: rootBytes || imageBytes,
+      backing: { file: base.file, format: base.format },
+    },
   ]
   if (flavor.ephemeralGiB > 0)
     disks.push({
@@ -45,8 +53,15 @@ export function planDisks(spec: ServerSpec, imageVirtualBytes: number): PlannedD
       role: 'ephemeral',
       format: 'raw',
       sizeBytes: flavor.ephemeralGiB * GiB,
+      backing: null,
     })
   if (flavor.swapMiB > 0)
-    disks.push({ name: 'disk.swap', role: 'swap', format: 'raw', sizeBytes: flavor.swapMiB * MiB })
+    disks.push({
+      name: 'disk.swap',
+      role: 'swap',
+      format: 'raw',
+      sizeBytes: flavor.swapMiB * MiB,
+      backing: null,
+    })
   return disks.map((disk, index) => ({ ...disk, bus, target: `${prefixes[bus]}${'abcd'[index]}` }))
 }

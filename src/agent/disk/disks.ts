@@ -8,6 +8,10 @@ export interface ServerDisk {
   role: 'root' | 'ephemeral' | 'swap'
   /** What the guest sees. */
   sizeBytes: number
+  /** What a qcow2 overlay stands on; null for a disk that stands by itself. */
+  backing: { file: string; format: 'qcow2' | 'raw' } | null
+  /** The file system can do without the host's page cache (O_DIRECT), so QEMU is to do so. */
+  directIo: boolean
   bus: DiskBus
   /** Name in the domain and, for a guest that counts as we do, in the guest: `vda`, `sda`, `hda`. */
   target: string

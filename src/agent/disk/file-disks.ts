@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { access, chmod, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
@@ -38,6 +38,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     mkdirSync(directory, { recursive: true, mode: directoryMode })
   for (const name of readdirSync(staging!)) rmSync(join(staging!, name), { recursive: true, force: true })
 
+  const directIo = canDoDirectIo(join(staging!, 'direct-io'))
   const tool = createImageTool(options.toolLimits)
   const cache = createImageCache({ ...options, directory: images!, tool })
   const directoryOf = (serverId: string): string => join(servers!, checkedId(serverId))
@@ -47,7 +48,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     const directory = directoryOf(serverId)
     const recorded = await readDiskRecord(directory)
     if (!recorded || (await missingOf(directory, recorded)).length > 0) return undefined
-    return placed(directory, recorded)
+    return placed(directory, directIo, recorded)
   }
 
   return {
@@ -56,14 +57,14 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     async prepare(spec, signal) {
       const directory = directoryOf(spec.id)
       const recorded = await readDiskRecord(directory)
-      if (recorded) return await assertWhole(directory, recorded, spec)
+      if (recorded) return await assertWhole(directory, directIo, recorded, spec)
       const base = await cache.ensure(spec.image, spec.flavor.rootGiB * 2 ** 30, signal)
-      const planned = planDisks(spec, base.virtualSizeBytes)
+      const planned = planDisks(spec, base)
       await mkdir(directory, { recursive: true, mode: directoryMode })
       // No record, so no guest has ever run on what is there: it is made anew.
       for (const disk of planned) await make(directory, disk, base, signal)
       await writeDiskRecord(directory, planned)
-      return placed(directory, planned)
+      return placed(directory, directIo, planned)
     },
 
     describe,
@@ -137,9 +138,21 @@ function checkedId(serverId: string): string {
   throw new LodgeError('badRequest', `${JSON.stringify(serverId.slice(0, 80))} is not the UUID of a server.`)
 }
 
-const placed = (directory: string, disks: PlannedDisk[]): ServerDisks => ({
-  disks: disks.map(({ name, ...disk }) => ({ ...disk, file: join(directory, name) })),
+const placed = (directory: string, directIo: boolean, disks: PlannedDisk[]): ServerDisks => ({
+  disks: disks.map(({ name, ...disk }) => ({ ...disk, directIo, file: join(directory, name) })),
 })
+
+/** Not every file system can, and an option that it does not have would keep every guest from starting. */
+function canDoDirectIo(probe: string): boolean {
+  try {
+    closeSync(openSync(probe, constants.O_CREAT | constants.O_RDWR | constants.O_DIRECT, 0o600))
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(probe, { force: true })
+  }
+}
 
 async function missingOf(directory: string, disks: PlannedDisk[]): Promise<string[]> {
   const missing = await Promise.all(
@@ -154,7 +167,12 @@ async function missingOf(directory: string, disks: PlannedDisk[]): Promise<strin
 }
 
 /** A disk that was there is not made again: the guest would wake up on an empty one, and nobody would know. */
-async function assertWhole(directory: string, disks: PlannedDisk[], spec: ServerSpec): Promise<ServerDisks> {
+async function assertWhole(
+  directory: string,
+  directIo: boolean,
+  disks: PlannedDisk[],
+  spec: ServerSpec,
+): Promise<ServerDisks> {
   const missing = await missingOf(directory, disks)
   if (missing.length > 0)
     throw new LodgeError(
@@ -164,5 +182,5 @@ async function assertWhole(directory: string, disks: PlannedDisk[], spec: Server
         details: { directory },
       },
     )
-  return placed(directory, disks)
+  return placed(directory, directIo, disks)
 }

@@ -30,8 +30,16 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
       signal?.throwIfAborted()
       const known = servers.get(spec.id)
       if (known) return structuredClone(known.disks)
-      const planned = planDisks(spec, spec.image.diskFormat === 'raw' ? spec.image.sizeBytes : 2 ** 20)
-      const disks = planned.map(({ name, ...disk }) => ({ ...disk, file: pathOf(spec.id, name) }))
+      const planned = planDisks(spec, {
+        file: join('/simulated/images', spec.image.id),
+        format: spec.image.diskFormat === 'raw' ? 'raw' : 'qcow2',
+        virtualSizeBytes: spec.image.diskFormat === 'raw' ? spec.image.sizeBytes : 2 ** 20,
+      })
+      const disks = planned.map(({ name, ...disk }) => ({
+        ...disk,
+        directIo: true,
+        file: pathOf(spec.id, name),
+      }))
       servers.set(spec.id, { spec, disks: { disks } })
       return { disks: structuredClone(disks) }
     },
