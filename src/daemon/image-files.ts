@@ -1,12 +1,12 @@
 import { constants } from 'node:fs'
-import { chmod, copyFile, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
+import { access, chmod, copyFile, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { ImageFiles } from '../api/common/route.ts'
 import type { Clock } from '../base/clock.ts'
 import { LodgeError } from '../base/errors.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
-import { inspectImage } from '../model/image-inspection/inspect-image.ts'
+import { checkImage } from '../model/image-inspection/check-image.ts'
 import type { ImageRecord } from '../model/image.ts'
 import { getImage, updateImage } from '../store/images.ts'
 import type { Store } from '../store/store.ts'
@@ -21,7 +21,7 @@ export interface ImageFilesOptions {
 export interface ImageStore extends ImageFiles, ImageTransfer {
   /**
    * For the start of the only controller, before it serves: uploads that died with the last process are queued
-   * again, and files of no image are removed. Returns how many of each.
+   * again; what they left, and files of no image, are removed. Returns how many images and how many files.
    */
   recover(): Promise<{ requeued: number; removed: number }>
 }
@@ -80,17 +80,30 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
       if (!image) throw gone(imageId)
       return { sizeBytes: image.sizeBytes ?? 0 }
     }
-    const { virtualSizeBytes } = await inspectImage(source)
-    const written = await hashFile(source)
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    await moveFile(source, partPath(imageId), path(imageId))
-    await activate(image, { ...written, virtualSizeBytes })
+    await moveFile(source, partPath(imageId), path(imageId)).catch(async (error: unknown) => {
+      // The last attempt may have got as far as the move, and died before it could say so.
+      if (!isMissing(error) || !(await exists(path(imageId)))) throw error
+    })
+    const written = await hashFile(path(imageId))
+    await activate(image, { ...written, virtualSizeBytes: await virtualSizeOf(image) })
     return { sizeBytes: written.sizeBytes }
+  }
+
+  /** A guest may have written what it liked into its disk: what is not as declared is kept, but not believed. */
+  async function virtualSizeOf({ id, diskFormat }: ImageRecord): Promise<number | null> {
+    if (diskFormat === null) return null
+    try {
+      return (await checkImage(path(id), diskFormat)).virtualSizeBytes
+    } catch (error) {
+      if (error instanceof LodgeError) return null
+      throw error
+    }
   }
 
   async function activate(
     { id }: ImageRecord,
-    facts: { sizeBytes: number; md5: string; sha512: string; virtualSizeBytes: number },
+    facts: { sizeBytes: number; md5: string; sha512: string; virtualSizeBytes: number | null },
   ): Promise<void> {
     const changes = { status: 'active', ...facts } as const
     if (await updateImage(db, id, changes, clock.now(), ['queued', 'saving'])) return
@@ -111,7 +124,8 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
       .where('status', '=', 'saving')
       .executeTakeFirst()
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    const rows = await db.selectFrom('images').select('id').where('status', '!=', 'queued').execute()
+    // A queued image may have a whole file: of a snapshot that is about to be taken in again.
+    const rows = await db.selectFrom('images').select('id').execute()
     const wanted = new Set(rows.map(({ id }) => fileNameOf(id)))
     const orphans = (await readdir(directory)).filter((name) => isOurs(name) && !wanted.has(name))
     for (const name of orphans) await rm(join(directory, name), { force: true })
@@ -218,6 +232,12 @@ async function syncPath(path: string): Promise<void> {
   await using file = await open(path, 'r')
   await file.sync()
 }
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 const codeOf = (error: unknown): string | undefined => (error as { code?: string } | null)?.code
 const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'

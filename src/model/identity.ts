@@ -66,17 +66,17 @@ export interface TokenRecord {
 export const defaultDomainId = 'default'
 
 /** Which roles a role brings with it, by name; Keystone's defaults. */
-export const impliedRoles: Readonly<Record<string, readonly string[]>> = {
-  admin: ['manager'],
-  manager: ['member'],
-  member: ['reader'],
-}
+export const impliedRoles: ReadonlyMap<string, readonly string[]> = new Map([
+  ['admin', ['manager']],
+  ['manager', ['member']],
+  ['member', ['reader']],
+])
 
 /** The names with all that they imply, each once. */
 export function withImpliedRoles(names: Iterable<string>): string[] {
   const all = new Set<string>(names)
   // A Set's iterator also visits what is added on the way.
-  for (const name of all) for (const implied of impliedRoles[name] ?? []) all.add(implied)
+  for (const name of all) for (const implied of impliedRoles.get(name) ?? []) all.add(implied)
   return [...all]
 }
 
