@@ -15,8 +15,9 @@ int events_register(struct session *session, virConnectPtr conn);
 
 void events_unregister(struct session *session, virConnectPtr conn);
 
-/* Registers for the loss of the connection, where its driver can tell. */
+/* Registers for the loss of the connection, where its driver can tell. When all are unregistered, closed_forget. */
 void closed_register(struct session *session, virConnectPtr conn);
 void closed_unregister(virConnectPtr conn);
+void closed_forget(struct session *session);
 
 #endif

@@ -165,6 +165,7 @@ static void close_connections(struct session *session)
         closed_unregister(session->conns[i]);
         virConnectClose(session->conns[i]);
     }
+    closed_forget(session);
 }
 
 static int start_lanes(struct session *session)

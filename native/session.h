@@ -23,6 +23,7 @@ struct session {
     struct lane lanes[LANES];
     virConnectPtr conns[1 + SLOW_CONNECTIONS]; /* the first is the quick lane's, and has the events */
     int callbacks[EVENTS];
+    atomic_int watched; /* connections whose loss libvirt holds us registered for */
 };
 
 /* libvirt's callbacks hold the session until libvirt says that it has let go of them. */
