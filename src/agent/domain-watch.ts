@@ -28,7 +28,8 @@ export function createDomainWatch(hypervisor: Hypervisor, clock: Clock): DomainW
   const waiting = new Map<string, Set<(event: DomainEvent) => void>>()
 
   function note(event: DomainEvent): void {
-    if (event.type === 'lifecycle') {
+    // What begins with `shutdown` ends with `stopped`, or with a reboot.
+    if (event.type === 'lifecycle' && event.event !== 'shutdown') {
       if (event.event === 'undefined' && !isActive(event.powerState)) states.delete(event.uuid)
       else states.set(event.uuid, event.powerState)
     }

@@ -145,6 +145,7 @@ export function createSimulatedDomain(
     },
     powerOff() {
       if (!live) return
+      state = powerState.SHUTDOWN
       lifecycle('shutdown', 'guest')
       stopped('shutdown')
     },
