@@ -35,10 +35,12 @@ async function inspectReader(reader: ImageReader): Promise<ImageInspection> {
     const { virtualSizeBytes, problems } = await format.inspect(reader)
     if (virtualSizeBytes > maxVirtualSizeBytes)
       problems.push(
-        `claims a virtual size of ${virtualSizeBytes} bytes; the largest is ${maxVirtualSizeBytes}`,
+        `claims a virtual size of ${gib(virtualSizeBytes)} GiB; the largest is ${gib(maxVirtualSizeBytes)}`,
       )
     if (virtualSizeBytes === 0 && problems.length === 0) problems.push('has a virtual size of zero')
     return { format: format.content, virtualSizeBytes, problems }
   }
   return { format: 'raw', virtualSizeBytes: reader.fileSize, problems: [] }
 }
+
+const gib = (bytes: number): number => Math.round(bytes / 2 ** 30)
