@@ -6,7 +6,7 @@ type Rule = Record<string, unknown>
 /** What the type of a setting's default does not say of it, by its dotted path. */
 const rules: Record<string, Rule> = {
   stateDirectory: { minLength: 1 },
-  'listen.port': { type: 'integer', minimum: 0, maximum: 65_535 },
+  'listen.port': { type: 'integer', minimum: 1, maximum: 65_535 },
   'publicUrls.identity': url(),
   'publicUrls.compute': url(),
   'publicUrls.image': url(),

@@ -14,7 +14,7 @@ export interface LogOptions {
   format: 'pretty' | 'json'
 }
 
-/** The root logger of a process. Rooms take a child with their name: `log.child({ room: 'conductor' })`. */
+/** The root logger of a process; it writes to standard error. Rooms take a child with their name: `log.child({ room: 'conductor' })`. */
 export function createLogger(options: LogOptions): Logger {
   const base = {
     level: options.level,
@@ -24,7 +24,7 @@ export function createLogger(options: LogOptions): Logger {
       censor: '[redacted]',
     },
   }
-  if (options.format === 'json') return pino(base)
+  if (options.format === 'json') return pino(base, pino.destination(2))
   return pino(base, pinoPretty())
 }
 

@@ -1,0 +1,83 @@
+import { hostname } from 'node:os'
+import { createAgent, type AgentOptions } from '../agent/agent.ts'
+import { createFileDisks } from '../agent/disk/file-disks.ts'
+import { createSimulatedDisks } from '../agent/disk/simulated-disks.ts'
+import { openJournal } from '../agent/journal.ts'
+import { simulatedMachine, thisMachine } from '../agent/machine.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Config } from '../base/config.ts'
+import type { Logger } from '../base/logging.ts'
+import type { Bus } from '../bus/bus.ts'
+import type { ImageTransfer } from '../contract/image-transfer.ts'
+import { openLibvirtHypervisor } from '../hypervisor/libvirt/libvirt-hypervisor.ts'
+import { createSimulatedHypervisor } from '../hypervisor/simulated/simulated-hypervisor.ts'
+import { hostIdentity, simulatedHostId } from './host-identity.ts'
+import type { StateDirectory } from './state-directory.ts'
+
+export interface AgentsOptions {
+  config: Config
+  state: StateDirectory
+  bus: Bus
+  images: ImageTransfer
+  clock: Clock
+  log: Logger
+}
+
+type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disks' | 'machine'>
+
+/**
+ * Starts the agent of this host, or as many simulated hosts as the settings ask for. Returns how to stop them.
+ * @throws LodgeError unavailable when libvirt does not answer
+ */
+export async function startAgents(options: AgentsOptions): Promise<() => Promise<void>> {
+  const { config, state, bus, images, clock, log } = options
+  const { hosts } = config.simulate
+  const parts =
+    hosts > 0
+      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, index + 1))
+      : [await realHost(options)]
+  const journal = openJournal(state.journal)
+  const agents = parts.map((part) =>
+    createAgent({ ...part, config: config.agent, bus, images, journal, clock, log }),
+  )
+  const stop = async (): Promise<void> => {
+    await Promise.all(agents.map((agent) => agent.stop()))
+    await journal.close()
+    await Promise.all(parts.map(({ hypervisor }) => hypervisor.close()))
+  }
+  try {
+    await Promise.all(agents.map((agent) => agent.start()))
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return stop
+}
+
+async function realHost({ config, state, images, clock, log }: AgentsOptions): Promise<HostParts> {
+  const { libvirtUri: uri, virtType, imageTool } = config.agent
+  const hypervisor = await openLibvirtHypervisor({
+    uri,
+    virtType,
+    clock,
+    log: log.child({ room: 'libvirt' }),
+  })
+  return {
+    hostName: config.agent.hostName ?? hostname(),
+    hostId: hostIdentity(state.hostIdFile),
+    hypervisor,
+    disks: createFileDisks({ directory: state.agent, images, clock, log, toolLimits: imageTool }),
+    machine: thisMachine(),
+  }
+}
+
+function simulatedHost({ config, clock }: AgentsOptions, number: number): HostParts {
+  const hostName = `simulated-${number}`
+  return {
+    hostName,
+    hostId: simulatedHostId(number),
+    hypervisor: createSimulatedHypervisor({ clock, seed: number, latency: config.simulate.latencyMs }),
+    disks: createSimulatedDisks(),
+    machine: simulatedMachine(),
+  }
+}

@@ -1,0 +1,107 @@
+import type { FastifyInstance } from 'fastify'
+import { systemClock } from '../base/clock.ts'
+import type { Config } from '../base/config.ts'
+import { LodgeError, messageOf } from '../base/errors.ts'
+import { newUuid } from '../base/ids.ts'
+import type { Logger } from '../base/logging.ts'
+import type { ApiServices } from '../api/common/route.ts'
+import { computeRoutes } from '../api/compute/compute-routes.ts'
+import { createApi } from '../api/http.ts'
+import { authenticate } from '../api/identity/authenticate.ts'
+import { identityRoutes } from '../api/identity/routes.ts'
+import { imageRoutesOf } from '../api/image/image-routes.ts'
+import { networkRoutes } from '../api/network/routes.ts'
+import { createInProcessBus } from '../bus/in-process.ts'
+import { createConductor } from '../conductor/conductor.ts'
+import { openSqliteStore } from '../store/open-sqlite.ts'
+import { bootstrap } from './bootstrap.ts'
+import { createImageFiles } from './image-files.ts'
+import { startAgents } from './agents.ts'
+import { makeStateDirectory, stateDirectory } from './state-directory.ts'
+import { lockState } from './state-lock.ts'
+import type { Running } from './supervise.ts'
+
+export interface LodgeUp extends Running {
+  /** Where the API listens, without a trailing slash. */
+  url: string
+  cloudsFile: string
+}
+
+/**
+ * Starts everything in this process: store, conductor, API, and the agent of this host or simulated ones. What was
+ * started is stopped again when a later part fails to start.
+ * @throws LodgeError conflict when another process uses the state directory, unavailable without libvirt or port
+ */
+export async function startUp({ config, log }: { config: Config; log: Logger }): Promise<LodgeUp> {
+  const parts: (() => Promise<void> | void)[] = []
+  const stop = async (): Promise<void> => {
+    for (const stopPart of parts.splice(0).reverse()) await stopPart()
+  }
+  try {
+    const state = stateDirectory(config.stateDirectory)
+    makeStateDirectory(state)
+    const lock = lockState(state.lock)
+    parts.push(() => lock.release())
+
+    const clock = systemClock
+    const store = await openSqliteStore({ path: state.database })
+    parts.push(() => store.close())
+    const images = createImageFiles({ directory: state.images, store, clock })
+    const bus = createInProcessBus()
+
+    const conductor = createConductor({
+      store,
+      bus,
+      clock,
+      config,
+      log: log.child({ room: 'conductor' }),
+      id: newUuid(),
+      takeOverAll: true,
+    })
+    await conductor.start()
+    parts.push(() => conductor.stop())
+
+    const url = `http://${listenAddress(config.listen)}`
+    const identityUrl = config.publicUrls.identity ?? `${url}/identity`
+    await bootstrap({ store, cloudsFile: state.cloudsFile, identityUrl, region: config.region })
+    parts.push(await startAgents({ config, state, bus, images, clock, log }))
+
+    const services: ApiServices = {
+      store,
+      config,
+      clock,
+      log: log.child({ room: 'api' }),
+      wake: () => conductor.wake(),
+      ask: (query) => bus.ask(query),
+      imageFiles: images,
+    }
+    const tables = {
+      identity: identityRoutes(services),
+      compute: computeRoutes(services),
+      image: imageRoutesOf(services),
+      network: networkRoutes(services),
+    }
+    const api = createApi(services, tables, authenticate)
+    parts.push(() => api.close())
+    await listen(api, config.listen)
+    log.info({ url, hosts: config.simulate.hosts || 1, state: state.root }, 'Lodge is up')
+    return { url, cloudsFile: state.cloudsFile, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** `host:port`, an IPv6 address in brackets. */
+const listenAddress = ({ host, port }: Config['listen']): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
+async function listen(api: FastifyInstance, { host, port }: Config['listen']): Promise<void> {
+  try {
+    await api.listen({ host, port })
+  } catch (error) {
+    throw new LodgeError('unavailable', `Cannot listen on ${host} port ${port}: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * npm run bench [-- --json] [-- SECTION ...]: Lodge beside raw libvirt, in one run on one machine. Sections are
+ * `api`, `footprint` and `guest`; all of them unless named. Status 1 when a promise is not kept.
+ */
+import { parseArgs } from 'node:util'
+import { table } from '../../src/cli/table.ts'
+import { apiSection } from './api-section.ts'
+import { footprintSection } from './footprint-section.ts'
+import { guestSection } from './guest-section.ts'
+import { figureOf, kept, type Row } from './row.ts'
+
+const sections = { api: apiSection, footprint: footprintSection, guest: guestSection }
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean', default: false } },
+  allowPositionals: true,
+})
+const names = positionals.length > 0 ? positionals : Object.keys(sections)
+const unknown = names.find((name) => !(name in sections))
+if (unknown !== undefined) {
+  console.error(`bench: there is no section '${unknown}'; there are ${Object.keys(sections).join(', ')}`)
+  process.exit(2)
+}
+
+const rows: Row[] = []
+for (const name of names) {
+  console.error(`bench: ${name} ...`)
+  rows.push(...(await sections[name as keyof typeof sections]()))
+}
+if (values.json)
+  console.log(
+    JSON.stringify(
+      rows.map((row) => ({ ...row, figure: figureOf(row), kept: kept(row) })),
+      null,
+      2,
+    ),
+  )
+else console.log(table(['WHAT', 'RAW', 'LODGE', 'FIGURE', 'PROMISE', '', 'RUNS'], rows.map(cells)))
+process.exit(rows.every(kept) ? 0 : 1)
+
+function cells(row: Row): string[] {
+  const number = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
+  const isRatio = row.promise.kind === 'ratio at most'
+  return [
+    row.what,
+    row.raw === null ? '-' : `${number(row.raw)} ${row.unit}`,
+    `${number(row.lodge)} ${row.unit}`,
+    isRatio ? `${figureOf(row).toFixed(2)} x` : `${number(figureOf(row))} ${row.unit}`,
+    `${row.promise.kind} ${row.promise.value}${isRatio ? ' x' : ` ${row.unit}`}`,
+    kept(row) ? 'kept' : 'NOT KEPT',
+    String(row.count),
+  ]
+}
