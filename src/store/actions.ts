@@ -255,6 +255,12 @@ export async function listActions(
   return rows.map(actionFromRow)
 }
 
+/** One action, or undefined. */
+export async function getAction(db: Db, id: string): Promise<Action | undefined> {
+  const row = await db.selectFrom('actions').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && actionFromRow(row)
+}
+
 /** A server's action of one request; undefined when there is none. */
 export async function getActionByRequest(
   db: Db,

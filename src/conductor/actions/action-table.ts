@@ -1,0 +1,30 @@
+import type { ActionName } from '../../model/action.ts'
+import type { ActionDefinition } from '../step.ts'
+import { createAction } from './create.ts'
+import { createImageAction } from './create-image.ts'
+import { deleteAction } from './delete.ts'
+import { pauseAction } from './pause.ts'
+import { rebootAction } from './reboot.ts'
+import { resumeAction } from './resume.ts'
+import { startAction } from './start.ts'
+import { stopAction } from './stop.ts'
+import { suspendAction } from './suspend.ts'
+import { unpauseAction } from './unpause.ts'
+
+const definitions = new Map<ActionName, ActionDefinition>(
+  [
+    createAction,
+    deleteAction,
+    startAction,
+    stopAction,
+    rebootAction,
+    pauseAction,
+    unpauseAction,
+    suspendAction,
+    resumeAction,
+    createImageAction,
+  ].map((definition) => [definition.name, definition]),
+)
+
+/** How an action is done; undefined for those that the API only records. */
+export const definitionOf = (name: ActionName): ActionDefinition | undefined => definitions.get(name)

@@ -1,0 +1,33 @@
+import { release } from '../../store/allocations.ts'
+import { markServerDeleted } from '../../store/servers.ts'
+import { enterWith } from '../server-change.ts'
+import type { ActionDefinition, Step } from '../step.ts'
+
+/**
+ * Removes the guest from its host, then the server: its claim, its tags and its record's place among the living, in
+ * one transaction. Where the host is down the record goes at once (Nova's local delete) and the host's census
+ * removes the guest when the host is back.
+ */
+const destroy: Step = {
+  name: 'destroy',
+  event: 'compute_terminate_instance',
+  enter: (trx, scene) => enterWith(trx, scene, {}),
+  command: async ({ server }) =>
+    server.host === null ? null : { host: server.host, verb: 'destroy', params: {} },
+  hostDown: 'skip',
+  sameHostTries: Infinity,
+  leave: async (trx, { server, context }) => {
+    for (const { host, resources } of await release(trx, server.id)) context.hosts.take(host, resources, -1)
+    await trx.deleteFrom('server_tags').where('server_id', '=', server.id).execute()
+    await markServerDeleted(trx, server.id, context.clock.now())
+    return {}
+  },
+}
+
+/** Any state → DELETED. A failure ends in ERROR, from which the user may delete again. */
+export const deleteAction: ActionDefinition = {
+  name: 'delete',
+  tasks: ['deleting'],
+  steps: [destroy],
+  failed: () => ({ vmState: 'error' }),
+}

@@ -1,0 +1,34 @@
+import { hostOf } from '../spec-of.ts'
+import type { ActionDefinition, ActionScene } from '../step.ts'
+import { guestStep } from './guest-step.ts'
+
+/**
+ * ACTIVE (or ERROR) → SHUTOFF: the guest is asked to shut down and cut off after the timeout. A failure leaves the
+ * server's state.
+ */
+export const stopAction: ActionDefinition = {
+  name: 'stop',
+  tasks: ['powering-off'],
+  steps: [
+    guestStep({
+      name: 'stop',
+      event: 'compute_stop_instance',
+      command: async (scene) => ({
+        host: hostOf(scene),
+        verb: 'stop',
+        params: {
+          timeoutSeconds: shutdownTimeout(scene),
+          retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
+        },
+      }),
+      vm: 'stopped',
+    }),
+  ],
+  failed: () => ({}),
+}
+
+/** The image's property `os_shutdown_timeout` overrides the setting, as in Nova. */
+function shutdownTimeout({ server, context }: ActionScene): number {
+  const property = Number(server.image?.properties['os_shutdown_timeout'] ?? NaN)
+  return Number.isInteger(property) && property >= 0 ? property : context.config.agent.shutdownTimeoutSeconds
+}

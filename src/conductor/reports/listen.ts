@@ -1,0 +1,27 @@
+import type { Report } from '../../contract/report.ts'
+import type { ConductorContext } from '../context.ts'
+import { takeCensus } from './census.ts'
+import { syncPower } from './power-sync.ts'
+import type { Registrar } from './registrar.ts'
+
+/** Takes what agents report: heartbeats to the registrar, power states and censuses to be held against the store. */
+export function listenToReports(context: ConductorContext, registrar: Registrar): void {
+  const { bus, log } = context
+
+  async function take(report: Report): Promise<void> {
+    switch (report.type) {
+      case 'host':
+        return registrar.take(report)
+      case 'power':
+        return syncPower(context, report)
+      case 'census':
+        return takeCensus(context, report)
+    }
+  }
+
+  bus.onReport((report) => {
+    take(report).catch((error: unknown) => {
+      log.error({ err: error, host: report.host, type: report.type }, 'a report could not be worked in')
+    })
+  })
+}

@@ -1,0 +1,136 @@
+import { LodgeError } from '../../../src/base/errors.ts'
+import type { Bus } from '../../../src/bus/bus.ts'
+import type { Command, Fault, Outcome, Verb } from '../../../src/contract/command.ts'
+import type { HostDescription } from '../../../src/model/host.ts'
+import { powerState, type PowerState } from '../../../src/model/server-state.ts'
+
+/** A stand-in for an agent: guests in memory, commands journaled by id and one at a time per server, as an agent does. */
+export interface FakeHost {
+  name: string
+  guests: Map<string, PowerState>
+  /** Commands as they were carried out, repetitions left out. */
+  carriedOut: Command[]
+  /** How many came in, repetitions included. */
+  received: number
+  /** Set to make commands fail. */
+  fault: ((command: Command) => Fault | undefined) | null
+  /** Set to hold commands up. */
+  hold: ((command: Command) => Promise<void>) | null
+  description: HostDescription
+  report(): Promise<void>
+  leave(): Promise<void>
+  join(): Promise<void>
+}
+
+export interface HostSize {
+  vcpus?: number
+  memoryMiB?: number
+  diskGiB?: number
+}
+
+/** Makes a host that serves on the bus and reports itself once. */
+export async function startFakeHost(bus: Bus, name: string, size: HostSize = {}): Promise<FakeHost> {
+  const journal = new Map<string, Promise<Outcome>>()
+  const queues = new Map<string, Promise<unknown>>()
+  let stop: (() => Promise<void>) | null = null
+
+  const host: FakeHost = {
+    name,
+    guests: new Map(),
+    carriedOut: [],
+    received: 0,
+    fault: null,
+    hold: null,
+    description: describe(name, size),
+    report: () =>
+      bus.report({ version: 1, type: 'host', host: name, at: Date.now(), description: host.description }),
+    leave: async () => {
+      await stop?.()
+      stop = null
+    },
+    join: async () => {
+      stop = await bus.serve(name, {
+        command: (command) => {
+          host.received += 1
+          const known = journal.get(command.id)
+          if (known) return known
+          const before = queues.get(command.serverId) ?? Promise.resolve()
+          const outcome = before.then(() => carryOut(host, command))
+          queues.set(command.serverId, outcome)
+          journal.set(command.id, outcome)
+          return outcome
+        },
+        query: async (query) => {
+          const { serverId } = query.params
+          const result = { powerState: host.guests.get(serverId) ?? powerState.NOSTATE, output: '' }
+          return result as never
+        },
+      })
+    },
+  }
+  await host.join()
+  await host.report()
+  return host
+}
+
+async function carryOut(host: FakeHost, command: Command): Promise<Outcome> {
+  host.carriedOut.push(command)
+  await host.hold?.(command)
+  const fault = host.fault?.(command)
+  if (fault) return { ok: false, fault }
+  const power = effects[command.verb]
+  if (power === null) host.guests.delete(command.serverId)
+  else if (power !== undefined) host.guests.set(command.serverId, power)
+  const now = host.guests.get(command.serverId) ?? powerState.NOSTATE
+  const result = { powerState: now, machineType: 'pc-fake-1', rootDeviceName: '/dev/vda', sizeBytes: 1 }
+  return { ok: true, result: result as never }
+}
+
+/** The guest's power state after each verb; null: no guest; undefined: as before. */
+const effects: Record<Verb, PowerState | null | undefined> = {
+  spawn: powerState.RUNNING,
+  destroy: null,
+  start: powerState.RUNNING,
+  stop: powerState.SHUTDOWN,
+  reboot: powerState.RUNNING,
+  pause: powerState.PAUSED,
+  unpause: powerState.RUNNING,
+  suspend: powerState.SHUTDOWN,
+  resume: powerState.RUNNING,
+  snapshot: undefined,
+}
+
+export const aFault = (retry: Fault['retry'], message = 'it broke'): Fault => ({
+  kind: 'internal',
+  code: 500,
+  message,
+  details: `libvirt said: ${message}`,
+  retry,
+})
+
+export const unreachable = (): LodgeError => new LodgeError('unavailable', 'nobody there')
+
+function describe(name: string, size: HostSize): HostDescription {
+  const inventory = (total: number) => ({ total, reserved: 0, allocationRatio: 1 })
+  return {
+    name,
+    id: `id-of-${name}`,
+    hypervisorType: 'QEMU',
+    hypervisorVersion: 7_002_000,
+    libvirtVersion: 9_000_000,
+    hypervisorHostname: name,
+    hostIp: '127.0.0.1',
+    vcpus: inventory(size.vcpus ?? 16),
+    memoryMiB: inventory(size.memoryMiB ?? 16_384),
+    diskGiB: inventory(size.diskGiB ?? 100),
+    diskFreeGiB: 100,
+    memoryUsedMiB: 0,
+    runningDomains: 0,
+    uptimeSeconds: 1,
+    loadAverage: [0, 0, 0],
+    cpu: { arch: 'x86_64', vendor: '', model: '', features: [], sockets: 1, cores: 1, threads: 1 },
+    numaCells: [],
+    machineTypes: ['pc'],
+    accelerationReason: 'a test',
+  }
+}
