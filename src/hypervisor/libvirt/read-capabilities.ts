@@ -16,10 +16,12 @@ export async function readCapabilities(
   libvirt: Libvirt,
   setting: VirtTypeSetting,
 ): Promise<HypervisorCapabilities> {
-  const [version, { hostname }, node, { xml }] = await Promise.all([
+  const [version, { hostname }, node, memory, { xml }] = await Promise.all([
     libvirt.call('connectGetVersion'),
     libvirt.call('connectGetHostname'),
     libvirt.call('nodeGetInfo'),
+    // virNodeGetInfo takes the memory from the NUMA nodes' files, which do not follow memory that was added later.
+    libvirt.call('nodeGetMemoryStats', { cell: -1 }),
     libvirt.call('connectGetCapabilities'),
   ])
   const { host, guest } = (parser.parse(xml) as CapabilitiesDocument).capabilities
@@ -45,7 +47,7 @@ export async function readCapabilities(
     numaCells: (host.topology?.cells?.cell ?? []).map(cellOf),
     cpuModes: cpu.mode.filter(({ supported }) => supported === 'yes').map(({ name }) => name),
     onlineCpus: node.cpus,
-    memoryMiB: Math.floor(node.memoryKiB / 1024),
+    memoryMiB: Math.floor((memory.find(({ field }) => field === 'total')?.value ?? node.memoryKiB) / 1024),
   }
 }
 
