@@ -24,7 +24,7 @@ export interface Examination {
 export async function examine(config: Config): Promise<Examination> {
   const store = await openStateReadOnly(config)
   try {
-    const findings = await findViolations(store.db)
+    const findings = await findViolations(store.db, Date.now())
     const servers = await placedServers(store)
     const disks = diskDirectories(join(stateDirectory(config.stateDirectory).agent, 'servers'))
     const domains = await ownDomains(config)
