@@ -198,9 +198,11 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       await fails('conflict', () => hypervisor.destroy(uuid))
       await untilStory(uuid, [
         'defined (added)',
+        'resumed (unpaused)',
         'started (booted)',
         'suspended (paused)',
         'resumed (unpaused)',
+        'suspended (paused)',
         'stopped (destroyed)',
       ])
       await hypervisor.undefine(uuid)
@@ -236,7 +238,7 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       await hypervisor.start(uuid)
       const back = await found(uuid)
       assert.deepEqual([back.powerState, back.managedSave], [powerState.RUNNING, false])
-      await untilStory(uuid, ['stopped (saved)', 'started (restored)'])
+      await untilStory(uuid, ['stopped (saved)', 'started (restored)', 'resumed (from-snapshot)'])
       await remove(uuid)
     })
 
@@ -246,6 +248,7 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       await hypervisor.managedSave(uuid)
       await hypervisor.start(uuid)
       assert.equal(await stateOf(uuid), powerState.PAUSED)
+      await untilStory(uuid, ['stopped (saved)', 'started (restored)', 'suspended (restored)'])
       await remove(uuid)
     })
 

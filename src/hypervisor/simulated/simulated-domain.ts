@@ -34,8 +34,10 @@ export interface SimulatedDomain {
   dropSaved(): void
   /** The guest powers itself off. */
   powerOff(): void
-  /** Power goes, for the reason given in libvirt's word. */
-  cutPower(detail: 'destroyed' | 'crashed'): void
+  /** The power is cut. */
+  destroy(graceful: boolean): void
+  /** Its QEMU process dies. */
+  crash(): void
   reboot(): void
   pauseForIoError(device: string, reason: string): void
 }
@@ -110,12 +112,14 @@ export function createSimulatedDomain(
       life++
       startedAt = now()
       state = powerState.RUNNING
+      // QEMU starts its guest standing still, so a boot begins with a resume and a restore ends with one.
       const staysPaused = paused || restored?.paused === true
-      if (!staysPaused) lifecycle('resumed', 'unpaused')
+      if (!restored && !staysPaused) lifecycle('resumed', 'unpaused')
       lifecycle('started', restored ? 'restored' : 'booted')
+      if (restored && !staysPaused) lifecycle('resumed', 'from-snapshot')
       if (staysPaused) {
         state = powerState.PAUSED
-        lifecycle('suspended', 'paused')
+        lifecycle('suspended', restored ? 'restored' : 'paused')
       }
     },
     suspend() {
@@ -149,9 +153,20 @@ export function createSimulatedDomain(
       lifecycle('shutdown', 'guest')
       stopped('shutdown')
     },
-    cutPower(detail) {
+    destroy(graceful) {
       needActive()
-      stopped(detail)
+      // To end QEMU at once, its guest is halted first.
+      if (!graceful && state === powerState.RUNNING) {
+        state = powerState.PAUSED
+        lifecycle('suspended', 'paused')
+      }
+      state = powerState.SHUTDOWN
+      lifecycle('shutdown', 'host')
+      stopped('destroyed')
+    },
+    crash() {
+      needActive()
+      stopped('failed')
     },
     reboot() {
       if (live) emit({ type: 'reboot', uuid })

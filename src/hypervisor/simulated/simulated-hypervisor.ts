@@ -163,7 +163,8 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
         needActive(domain)
         domain.reboot()
       }),
-    destroy: (uuid) => onDomain('destroy', uuid, ({ domain }) => domain.cutPower('destroyed')),
+    destroy: (uuid, { graceful = false } = {}) =>
+      onDomain('destroy', uuid, ({ domain }) => domain.destroy(graceful)),
     suspend: (uuid) => onDomain('suspend', uuid, ({ domain }) => domain.suspend()),
     resume: (uuid) =>
       onDomain('resume', uuid, ({ domain, guest }) => {
@@ -219,7 +220,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
     powerFailure() {
       setConnected(false)
       for (const [uuid, { domain }] of machines) {
-        if (domain.active) domain.cutPower('crashed')
+        if (domain.active) domain.crash()
         forgetIfGone(uuid)
       }
     },
@@ -231,7 +232,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
       }
       return {
         shutDown: acting(() => domain.powerOff()),
-        crash: acting(() => domain.cutPower('crashed')),
+        crash: acting(() => domain.crash()),
         reboot: acting(() => domain.reboot()),
         ioError: (device, reason) => domain.pauseForIoError(device, reason),
         behave: (wanted) => {
