@@ -11,7 +11,7 @@ import { planDisks, type PlannedDisk } from './disk-plan.ts'
 import { diskRecordName, readDiskRecord, writeDiskRecord } from './disk-record.ts'
 import type { Disks, ServerDisks } from './disks.ts'
 import { createImageCache, type BaseImage } from './image-cache.ts'
-import { createImageTool, type ToolLimits } from './image-tool.ts'
+import { createImageTool, type RunProgram, type ToolLimits } from './image-tool.ts'
 
 export interface FileDisksOptions {
   /** Holds `servers/`, `images/` and `staging/`, and belongs to one agent. Absolute. */
@@ -20,6 +20,8 @@ export interface FileDisksOptions {
   clock: Clock
   log: Logger
   toolLimits: ToolLimits
+  /** How programs are run; tests count them. */
+  runProgram?: RunProgram
 }
 
 /** QEMU, which is another user, must get through to its files; nobody needs to list them. */
@@ -39,7 +41,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
   for (const name of readdirSync(staging!)) rmSync(join(staging!, name), { recursive: true, force: true })
 
   const directIo = canDoDirectIo(join(staging!, 'direct-io'))
-  const tool = createImageTool(options.toolLimits)
+  const tool = createImageTool(options.toolLimits, options.runProgram)
   const cache = createImageCache({ ...options, directory: images!, tool })
   const directoryOf = (serverId: string): string => join(servers!, checkedId(serverId))
   const consoleLogPath = (serverId: string): string => join(directoryOf(serverId), 'console.log')

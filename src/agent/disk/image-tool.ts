@@ -88,7 +88,7 @@ export function createImageTool(limits: ToolLimits, run: RunProgram = runProgram
   }
 }
 
-const runProgram: RunProgram = (program, args, { timeoutMs, signal }) =>
+export const runProgram: RunProgram = (program, args, { timeoutMs, signal }) =>
   new Promise((resolve, reject) => {
     execFile(
       program,
