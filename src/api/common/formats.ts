@@ -8,6 +8,7 @@ export const formats: Record<string, (text: string) => boolean> = {
   uuid: isUuid,
   'date-time': (text) => parseTime(text) !== undefined,
   base64: isBase64,
+  regex: isRegex,
   cidr: (text) => text.includes('/'),
   name: isName,
   name_with_leading_trailing_spaces: (text) => isName(text.trim()),
@@ -38,6 +39,15 @@ export function isUuid(text: string): boolean {
 /** Printable: no control, format, private, unassigned or surrogate characters and no line separators. */
 function isName(text: string): boolean {
   return /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(text) && !/^\p{Zs}|\p{Zs}$/u.test(text)
+}
+
+/** As clients write them for Python, which takes more escapes than JavaScript's Unicode mode. */
+function isRegex(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp
+  } catch {
+    return false
+  }
 }
 
 function isBase64(text: string): boolean {

@@ -1,0 +1,33 @@
+import type { ApiServices, Route } from '../../common/route.ts'
+import { attachmentRoutes } from './attachment-routes.ts'
+import { consoleOutputRoute } from './console-output.ts'
+import { createImageRoute } from './create-image.ts'
+import { createServerRoute } from './create-server.ts'
+import { deleteServerRoute } from './delete-server.ts'
+import { instanceActionRoutes } from './instance-action-routes.ts'
+import { listServersRoutes } from './list-servers.ts'
+import { lockRoutes } from './lock-server.ts'
+import { metadataRoutes } from './metadata-routes.ts'
+import { powerActionRoutes } from './power-actions.ts'
+import { resetStateRoute } from './reset-state.ts'
+import { showServerRoute } from './show-server.ts'
+import { tagRoutes } from './tag-routes.ts'
+import { updateServerRoute } from './update-server.ts'
+
+/** All below `/servers`. */
+export const serverRoutes = (services: ApiServices): Route[] => [
+  ...listServersRoutes(services),
+  createServerRoute(services),
+  showServerRoute(services),
+  updateServerRoute(services),
+  deleteServerRoute(services),
+  ...powerActionRoutes(services),
+  createImageRoute(services),
+  ...lockRoutes(services),
+  consoleOutputRoute(services),
+  resetStateRoute(services),
+  ...metadataRoutes(services),
+  ...tagRoutes(services),
+  ...attachmentRoutes(services),
+  ...instanceActionRoutes(services),
+]
