@@ -14,11 +14,13 @@ import { migrationRoutes } from './migrations/migration-routes.ts'
 import { quotaClassRoutes } from './quotas/quota-class-routes.ts'
 import { quotaSetRoutes } from './quotas/quota-set-routes.ts'
 import { serverGroupRoutes } from './server-groups/server-group-routes.ts'
+import { serverRoutes } from './servers/server-routes.ts'
 import { serviceRoutes } from './services/service-routes.ts'
 import { usageRoutes } from './usage/usage-routes.ts'
 
 /** All routes of the compute service. */
 export const computeRoutes = (services: ApiServices): Route[] => [
+  ...serverRoutes(services),
   ...flavorRoutes(services),
   ...extraSpecRoutes(services),
   ...flavorAccessRoutes(services),
