@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import addFormatsModule from 'ajv-formats'
+import { computeBed, home, type ComputeBed } from '../support/compute-bed.ts'
+
+/**
+ * What the views answer, held against Nova's own response schemas at every microversion. The schemas are no part of
+ * this project: without them beside the checkout there is nothing to compare with.
+ */
+const schemas = join(import.meta.dirname, '../../../shared/nova/schemas')
+const present = existsSync(join(schemas, 'index.json'))
+
+interface Range {
+  min: string | null
+  max: string | null
+  ref: string
+}
+interface NovaRoute {
+  method: string
+  path: string
+  action?: string | null
+  min: string | null
+  max: string | null
+  success: { code: number; min: string | null; max: string | null }[]
+  response: Range[]
+}
+
+test(
+  'views have the shapes of Nova at every microversion',
+  { skip: !present, timeout: 240_000 },
+  async (t) => {
+    await using bed = await computeBed()
+    bed.services.config.quota.keyPairs = -1
+    const things = await populate(bed)
+    const { routes } = JSON.parse(readFileSync(join(schemas, 'index.json'), 'utf8')) as {
+      routes: NovaRoute[]
+    }
+    for (const { route: wanted, call, body } of [...reads(things), ...writes(things)]) {
+      await t.test(wanted, async () => {
+        const [method, path, action = null] = wanted.split(' ')
+        const route = routes.find(
+          (candidate) =>
+            candidate.method === method && candidate.path === path && (candidate.action ?? null) === action,
+        )
+        assert.ok(route, `Nova has no ${wanted}`)
+        let checked = 0
+        for (let version = 1; version <= 104; version += 1) {
+          if (!within(version, route)) continue
+          const answer = await bed.call(call(version), { version, body: body?.(version) })
+          const at = `${wanted} at 2.${version}`
+          const expected: number | undefined = route.success.find((range) => within(version, range))?.code
+          assert.equal(answer.status, expected, `${at}: ${JSON.stringify(answer.body)}`)
+          const range = route.response.find((candidate) => within(version, candidate))
+          assert.ok(range, `no schema for ${at}`)
+          const check = validatorOf(range.ref)
+          assert.ok(
+            check(answer.body ?? null),
+            `${at}: ${JSON.stringify(check.errors)} in ${JSON.stringify(answer.body)}`,
+          )
+          checked += 1
+        }
+        assert.ok(checked > 0)
+      })
+    }
+  },
+)
+
+interface Things {
+  /** UUID of a nova-compute. */
+  service: string
+  hypervisor: { number: number; id: string }
+}
+
+async function populate(bed: ComputeBed): Promise<Things> {
+  await bed.addHost('alpha')
+  await bed.addHost('beta')
+  await bed.addServer({ host: 'alpha', launchedAt: bed.clock.time - 7_200_000 })
+  await bed.call('POST /flavors', {
+    body: { flavor: { name: 'one', id: 'one', ram: 64, vcpus: 1, disk: 0, description: 'first' } },
+  })
+  await bed.call('POST /flavors', {
+    body: {
+      flavor: { name: 'two', id: 'two', ram: 64, vcpus: 1, disk: 0, 'os-flavor-access:is_public': false },
+    },
+  })
+  await bed.call('POST /flavors/two/action', { body: { addTenantAccess: { tenant: home.projectId } } })
+  await bed.call('POST /flavors/one/os-extra_specs', { body: { extra_specs: { 'hw:cpu_policy': 'shared' } } })
+  for (const name of ['key one', 'key two']) {
+    const answer = await bed.call('POST /os-keypairs', { version: 91, body: { keypair: { name } } })
+    assert.equal(answer.status, 201)
+  }
+  const newest = await bed.call('GET /os-hypervisors')
+  const oldest = await bed.call('GET /os-hypervisors', { version: 1 })
+  const { body } = await bed.call('GET /os-services?binary=nova-compute')
+  return {
+    service: body.services[0].id,
+    hypervisor: { number: oldest.body.hypervisors[0].id, id: newest.body.hypervisors[0].id },
+  }
+}
+
+/** A route, and a request for it at each microversion. */
+interface Example {
+  route: string
+  call(version: number): string
+  body?(version: number): unknown
+}
+
+function reads({ hypervisor }: Things): Example[] {
+  const same = (route: string, path: string, paging: [number, string] = [200, '']) => ({
+    route,
+    call: (version: number) => `GET ${path}${version >= paging[0] ? paging[1] : ''}`,
+  })
+  const byId = (version: number) => String(version >= 53 ? hypervisor.id : hypervisor.number)
+  const withServers = (version: number) => (version >= 53 ? '?with_servers=true' : '')
+  return [
+    same('GET /flavors', '/flavors?limit=1&is_public=None'),
+    same('GET /flavors/detail', '/flavors/detail?limit=2&is_public=None'),
+    same('GET /flavors/{id}', '/flavors/one'),
+    same('GET /flavors/{flavor_id}/os-extra_specs', '/flavors/one/os-extra_specs'),
+    same('GET /flavors/{flavor_id}/os-extra_specs/{id}', '/flavors/one/os-extra_specs/hw:cpu_policy'),
+    same('GET /flavors/{flavor_id}/os-flavor-access', '/flavors/two/os-flavor-access'),
+    same('GET /os-keypairs', '/os-keypairs', [35, '?limit=1']),
+    same('GET /os-keypairs/{id}', '/os-keypairs/key%20one'),
+    same('GET /os-quota-sets/{id}', `/os-quota-sets/${home.projectId}`),
+    same('GET /os-quota-sets/{id}/detail', `/os-quota-sets/${home.projectId}/detail`),
+    same('GET /os-quota-sets/{id}/defaults', `/os-quota-sets/${home.projectId}/defaults`),
+    same('GET /os-quota-class-sets/{id}', '/os-quota-class-sets/default'),
+    same('GET /limits', '/limits'),
+    same('GET /os-services', '/os-services'),
+    same('GET /os-availability-zone', '/os-availability-zone'),
+    same('GET /os-availability-zone/detail', '/os-availability-zone/detail'),
+    same('GET /os-hosts', '/os-hosts'),
+    same('GET /os-hosts/{id}', '/os-hosts/alpha'),
+    same('GET /os-aggregates', '/os-aggregates'),
+    same('GET /os-server-groups', '/os-server-groups'),
+    same('GET /os-migrations', '/os-migrations'),
+    same('GET /extensions', '/extensions'),
+    same('GET /extensions/{id}', '/extensions/os-consoles'),
+    same('GET /os-simple-tenant-usage', '/os-simple-tenant-usage?start=2026-02-03T00:00:00&detailed=1'),
+    same(
+      'GET /os-simple-tenant-usage/{id}',
+      `/os-simple-tenant-usage/${home.projectId}?start=2026-02-03T00:00:00`,
+      [40, '&limit=1'],
+    ),
+    same('GET /os-hypervisors/statistics', '/os-hypervisors/statistics'),
+    same('GET /os-hypervisors/{id}/search', '/os-hypervisors/alp/search'),
+    same('GET /os-hypervisors/{id}/servers', '/os-hypervisors/example/servers'),
+    {
+      route: 'GET /os-hypervisors',
+      call: (version) => `GET /os-hypervisors${withServers(version)}${version >= 53 ? '&limit=1' : ''}`,
+    },
+    {
+      route: 'GET /os-hypervisors/detail',
+      call: (version) => `GET /os-hypervisors/detail${withServers(version)}`,
+    },
+    {
+      route: 'GET /os-hypervisors/{id}',
+      call: (version) => `GET /os-hypervisors/${byId(version)}${withServers(version)}`,
+    },
+    {
+      route: 'GET /os-hypervisors/{id}/uptime',
+      call: (version) => `GET /os-hypervisors/${byId(version)}/uptime`,
+    },
+  ]
+}
+
+function writes({ service }: Things): Example[] {
+  const example = (route: string, path: string, body?: (version: number) => unknown): Example => ({
+    route,
+    call: (version) => `${route.split(' ')[0]} ${path.replace('{version}', String(version))}`,
+    body,
+  })
+  const quotaSet = `/os-quota-sets/${home.projectId}`
+  return [
+    example('POST /flavors', '/flavors', (version) => ({
+      flavor: {
+        name: `new ${version}`,
+        id: `new-${version}`,
+        ram: 64,
+        vcpus: 1,
+        disk: 0,
+        'os-flavor-access:is_public': 'no',
+      },
+    })),
+    example('PUT /flavors/{id}', '/flavors/one', () => ({ flavor: { description: 'other' } })),
+    example('POST /flavors/{flavor_id}/os-extra_specs', '/flavors/one/os-extra_specs', () => ({
+      extra_specs: { 'quota:cpu_shares': '2' },
+    })),
+    example('PUT /flavors/{flavor_id}/os-extra_specs/{id}', '/flavors/one/os-extra_specs/a:b', () => ({
+      'a:b': 'c',
+    })),
+    example('POST /flavors/{id}/action addTenantAccess', '/flavors/new-{version}/action', () => ({
+      addTenantAccess: { tenant: home.projectId },
+    })),
+    example('POST /flavors/{id}/action removeTenantAccess', '/flavors/new-{version}/action', () => ({
+      removeTenantAccess: { tenant: home.projectId },
+    })),
+    example('DELETE /flavors/{id}', '/flavors/new-{version}'),
+    example('POST /os-keypairs', '/os-keypairs', (version) => ({
+      keypair: { name: `new ${version}`, public_key: publicKey },
+    })),
+    example('DELETE /os-keypairs/{id}', '/os-keypairs/new%20{version}'),
+    example('PUT /os-quota-sets/{id}', quotaSet, () => ({ quota_set: { cores: 30, force: true } })),
+    example('DELETE /os-quota-sets/{id}', quotaSet),
+    example('PUT /os-quota-class-sets/{id}', '/os-quota-class-sets/default', () => ({
+      quota_class_set: { cores: '21' },
+    })),
+    {
+      route: 'PUT /os-services/{id}',
+      call: (version) => `PUT /os-services/${version >= 53 ? service : 'disable-log-reason'}`,
+      body: (version) =>
+        version >= 53
+          ? { status: 'disabled', disabled_reason: 'why' }
+          : { host: 'alpha', binary: 'nova-compute', disabled_reason: 'why' },
+    },
+  ]
+}
+
+const publicKey = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3ZFgXqQJ5OWPS1pBIgwMDr4Y8g5dQ1N8Zk7Oe0ZL1C a@b'
+
+const minorOf = (version: string | null): number | null =>
+  version === null ? null : Number(version.split('.')[1])
+
+function within(version: number, range: { min: string | null; max: string | null }): boolean {
+  const min = minorOf(range.min)
+  const max = minorOf(range.max)
+  return (min === null || version >= min) && (max === null || version <= max)
+}
+
+const validators = new Map<string, ValidateFunction>()
+
+function validatorOf(ref: string): ValidateFunction {
+  const known = validators.get(ref)
+  if (known) return known
+  const [file = '', pointer = ''] = ref.split('#/defs/')
+  const { defs } = JSON.parse(readFileSync(join(schemas, file), 'utf8')) as { defs: Record<string, object> }
+  const schema = defs[pointer]
+  assert.ok(schema, `no schema ${ref}`)
+  const ajv = new Ajv2020({ strict: false, validateSchema: false, unicodeRegExp: false })
+  // A CommonJS package: its types say default export, Node gives the module.
+  const addFormats = addFormatsModule as unknown as (ajv: Ajv2020) => void
+  addFormats(ajv)
+  // Names and times are Nova's own formats; times of some resources have no zone.
+  ajv.addFormat('name', true)
+  ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?$/)
+  const check = ajv.compile(schema)
+  validators.set(ref, check)
+  return check
+}
