@@ -50,8 +50,8 @@ export const boolean: Schema = { type: ['boolean', 'string'], enum: [true, ...tr
 
 export const isTrue = (value: unknown): boolean => value === true || truthy.includes(String(value))
 
-/** The value of actions that say nothing: `{"pause": null}`. */
-export const nothing: Schema = { type: ['null', 'object', 'string', 'array', 'number', 'boolean'] }
+/** The value of actions that say nothing: `{"pause": null}`, and whatever else clients put there. */
+export const anything: Schema = {}
 
 /** Metadata: keys of 1 to 255 of Nova's characters, values of up to 255. */
 export const metadata: Schema = {

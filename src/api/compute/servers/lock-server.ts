@@ -4,6 +4,7 @@ import { updateServer, type ServerPatch } from '../../../store/servers.ts'
 import type { Db } from '../../../store/store.ts'
 import { denied } from '../../common/policy.ts'
 import type { ApiRequest, ApiServices, Caller, Route } from '../../common/route.ts'
+import { anything } from '../../common/schema-parts.ts'
 import { requireServer } from './find-server.ts'
 
 /** Lock and unlock. Who locks a server of the own project is its owner, whatever the role; others lock as `admin`. */
@@ -16,6 +17,7 @@ export const lockRoutes = (services: ApiServices): Route[] => [
     role: 'member',
     success: 202,
     body: [
+      { max: 72, schema: anything },
       {
         min: 73,
         schema: {
@@ -45,6 +47,7 @@ export const lockRoutes = (services: ApiServices): Route[] => [
     policy: 'os-lock-server:unlock',
     role: 'member',
     success: 202,
+    body: [{ schema: anything }],
     summary: 'Unlocks a server',
     handler: async (request) => {
       await services.store.transaction(async (trx) => {

@@ -2,7 +2,7 @@ import type { ActionParams, ConductedAction } from '../../../model/action.ts'
 import type { GuardedAction } from '../../../model/allowed-states.ts'
 import type { TaskState } from '../../../model/server-state.ts'
 import type { ApiServices, Route } from '../../common/route.ts'
-import { object } from '../../common/schema-parts.ts'
+import { anything, object } from '../../common/schema-parts.ts'
 import { beginServerAction } from './begin-server-action.ts'
 
 interface PowerAction {
@@ -68,6 +68,7 @@ export const powerActionRoutes = (services: ApiServices): Route[] => [
     policy: action.policy,
     role: 'member',
     success: 202,
+    body: [{ schema: anything }],
     summary: action.summary,
     handler: async (request) => {
       await beginServerAction(services, request, {

@@ -4,7 +4,7 @@ import { addServerTag, getServerTags, removeServerTag, setServerTags } from '../
 import type { Db } from '../../../store/store.ts'
 import type { ApiRequest, ApiServices, Route } from '../../common/route.ts'
 import { wrapped } from '../../common/schema-parts.ts'
-import { tag } from './create-schema.ts'
+import { tag } from './server-schema-parts.ts'
 import { requireServer } from './find-server.ts'
 
 const maxTags = 50
