@@ -114,7 +114,7 @@ function explained(program: string, args: string[], limits: ToolLimits, thrown: 
   const because = (text: string): LodgeError =>
     new LodgeError('internal', `${program} ${text}`, { cause: thrown, details })
   if (failure.code === 'ENOENT') return because('cannot be started: prlimit (util-linux) is not installed')
-  if (failure.code === 127) return because('is not installed')
+  if (failure.code === 127 && /failed to execute/.test(stderr)) return because('is not installed')
   if (failure.killed) return because('took too long and was ended')
   if (failure.signal === 'SIGXCPU' || failure.signal === 'SIGKILL')
     return because(`needed more than ${limits.cpuSeconds} s of processor time (agent.imageTool.cpuSeconds)`)

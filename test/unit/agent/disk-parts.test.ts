@@ -165,7 +165,11 @@ const failures: [string, object, RegExp][] = [
   ['memory', { code: 1, stderr: 'qemu-img: Cannot allocate memory' }, /more than 2048 MiB/],
   ['wall time', { killed: true, signal: 'SIGKILL', stderr: '' }, /took too long/],
   ['no prlimit', { code: 'ENOENT', stderr: '' }, /prlimit \(util-linux\) is not installed/],
-  ['no qemu-img', { code: 127, stderr: '' }, /qemu-img is not installed/],
+  [
+    'no qemu-img',
+    { code: 127, stderr: 'prlimit: failed to execute qemu-img: No such file' },
+    /qemu-img is not installed/,
+  ],
   ['anything else', { code: 1, stderr: 'first\nlast words\n' }, /qemu-img failed: last words/],
 ]
 for (const [name, failure, message] of failures)
