@@ -73,7 +73,7 @@ function oneOrSeveral(key: string, value: string): string[] {
   if (!value.startsWith('in:')) return [value]
   const list = value.slice(3)
   const parts = list.match(/"[^"]*"|[^",]+/g) ?? []
-  if (parts.join(',') !== list || parts.length > 1000)
+  if (parts.length === 0 || parts.length > 1000 || parts.join(',') !== list)
     throw new LodgeError(
       'badRequest',
       `Invalid filter value for ${key}: it is in:VALUE,VALUE with quotes around commas.`,
