@@ -9,7 +9,7 @@ import { computeRoutes } from '../api/compute/compute-routes.ts'
 import { createApi } from '../api/http.ts'
 import { authenticate } from '../api/identity/authenticate.ts'
 import { identityRoutes } from '../api/identity/routes.ts'
-import { imageRoutesOf } from '../api/image/image-routes.ts'
+import { imageRoutes } from '../api/image/routes.ts'
 import { networkRoutes } from '../api/network/routes.ts'
 import { createInProcessBus } from '../bus/in-process.ts'
 import { createConductor } from '../conductor/conductor.ts'
@@ -78,7 +78,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
     const tables = {
       identity: identityRoutes(services),
       compute: computeRoutes(services),
-      image: imageRoutesOf(services),
+      image: imageRoutes(services),
       network: networkRoutes(services),
     }
     const api = createApi(services, tables, authenticate)

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import type { ApiServices, Route } from '../../../src/api/common/route.ts'
 import { computeRoutes } from '../../../src/api/compute/compute-routes.ts'
 import { identityRoutes } from '../../../src/api/identity/routes.ts'
-import { imageRoutesOf } from '../../../src/api/image/image-routes.ts'
+import { imageRoutes } from '../../../src/api/image/routes.ts'
 import { networkRoutes } from '../../../src/api/network/routes.ts'
 import { defaultConfig } from '../../../src/base/config.ts'
 
@@ -18,7 +18,7 @@ const services = { config: defaultConfig, store: {} } as ApiServices
 const tables: [string, string, Route[]][] = [
   ['Compute', '/compute/v2.1', computeRoutes(services)],
   ['Identity', '/identity/v3', identityRoutes(services)],
-  ['Image', '/image/v2', imageRoutesOf(services)],
+  ['Image', '/image/v2', imageRoutes(services)],
   ['Network', '/network/v2.0', networkRoutes(services)],
 ]
 
