@@ -23,6 +23,7 @@ export interface HostCache {
   take(host: string, resources: Resources, sign: 1 | -1): void
   /** A host's agent was heard of. */
   seen(host: string, at: number): void
+  /** Given up on, so that work goes on without it: forced down, or not heard of for the configured time. */
   isDown(host: string): boolean
   /** Since the conductor's start not every known host had the time to say that it is there. */
   settling(): boolean
@@ -33,7 +34,7 @@ interface CachedHost extends HostState {
 }
 
 const readAgainMs = 5000
-/** How long after the start a server without a host waits for agents to show up. */
+/** How long after the start agents have time to show up before it is held against them. */
 const settleMs = 15_000
 
 export function createHostCache(clock: Clock, settings: Config['hosts']): HostCache {
@@ -45,9 +46,8 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
   let version = ''
   let readAt = -Infinity
 
-  // While the conductor was away nobody could report to it, so every host gets the full time from our start.
   const isUp = (host: CachedHost, now: number): boolean =>
-    !host.forcedDown && now - Math.max(host.lastSeenAt, startedAt) <= downAfterMs
+    !host.forcedDown && (now - host.lastSeenAt <= downAfterMs || now - startedAt <= settleMs)
 
   async function read(db: Db): Promise<void> {
     const rows = await listSchedulableHosts(db)
@@ -98,9 +98,9 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
     },
     isDown: (name) => {
       const host = byName.get(name)
-      const now = clock.now()
-      if (host) return !isUp(host, now)
-      return now - Math.max(heardOf.get(name) ?? 0, startedAt) > downAfterMs
+      if (host?.forcedDown) return true
+      // While the conductor was away nobody could report to it, so every host gets the full time from our start.
+      return clock.now() - Math.max(heardOf.get(name) ?? 0, startedAt) > downAfterMs
     },
     settling: () =>
       clock.now() - startedAt < settleMs &&

@@ -46,8 +46,9 @@ export async function sendCommand(context: ConductorContext, request: SendReques
         `${plan.verb} failed and is tried again`,
       )
       tries += 1
-    } else if (context.hosts.isDown(plan.host)) {
-      return { kind: 'hostDown', fault: hostDownFault(plan.host) }
+    } else {
+      await context.hosts.refresh(context.store.db)
+      if (context.hosts.isDown(plan.host)) return { kind: 'hostDown', fault: hostDownFault(plan.host) }
     }
     await interrupt.sleep(context.clock, delay)
     if (interrupt.reason) return { kind: 'interrupted', reason: interrupt.reason }

@@ -13,7 +13,7 @@ const graceMs = 5000
 
 /**
  * Holds all that a host has of servers against the store, and mends the differences:
- * - a server without a task is brought in line with its guest's power state;
+ * - a server without a task is brought in line with its guest's power state; with a disk and no domain it is off;
  * - a server that has neither domain nor disk on its host any more is in ERROR with a fault that says so;
  * - what a host still has of a server that is deleted, or of a build that was abandoned there, is removed;
  * - a domain that the store knows nothing of, or whose server is elsewhere, is only logged: nobody said what it is.
@@ -55,6 +55,7 @@ async function mend(
       serverId: server.id,
       powerState: seen,
       cause: entry.hasDomain ? 'census' : 'census: no domain',
+      withoutDomain: !entry.hasDomain,
     })
     return
   }

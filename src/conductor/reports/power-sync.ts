@@ -2,7 +2,7 @@ import { LodgeError } from '../../base/errors.ts'
 import { newRequestId } from '../../base/ids.ts'
 import { actionDeadline } from '../../model/action.ts'
 import type { Server } from '../../model/server.ts'
-import type { PowerState } from '../../model/server-state.ts'
+import { powerState, type PowerState } from '../../model/server-state.ts'
 import { beginAction, liveActionsOf } from '../../store/actions.ts'
 import { compareAndSetTask, getServer } from '../../store/servers.ts'
 import type { ConductorContext } from '../context.ts'
@@ -14,6 +14,8 @@ export interface SeenPower {
   serverId: string
   powerState: PowerState
   cause: string
+  /** The host has the server's disk and no domain: the guest is off until it is started again. */
+  withoutDomain?: boolean
 }
 
 /**
@@ -26,8 +28,9 @@ export async function syncPower(context: ConductorContext, seen: SeenPower): Pro
   if (!server) return
   const remedy = remedyFor(server.vmState, seen.powerState)
   if (remedy === 'note') return note(context, server, seen.powerState)
-  const current = await powerNow(context, seen)
-  if (current === undefined) return
+  const answer = await powerNow(context, seen)
+  if (answer === undefined) return
+  const current = seen.withoutDomain && answer === powerState.NOSTATE ? powerState.SHUTDOWN : answer
   const now = context.clock.now()
   const due = remedyFor(server.vmState, current)
   const unchanged = { expectVm: [server.vmState], expectTask: [null] }

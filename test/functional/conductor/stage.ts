@@ -30,7 +30,7 @@ export interface Stage {
   config: Config
   conductor(): Conductor
   /** Starts a conductor of a new life; the former must have been stopped or crashed. */
-  startConductor(options?: { crashAt?: string }): Promise<Conductor>
+  startConductor(options?: { crashAt?: string; failpoint?: (point: string) => void }): Promise<Conductor>
   create(options?: CreateOptions): Promise<Server>
   act<N extends ConductedAction>(
     server: Server,
@@ -67,7 +67,7 @@ export async function openStage(configure: (config: Config) => void = () => unde
     bus,
     config,
     conductor: () => conductor!,
-    startConductor: async ({ crashAt } = {}) => {
+    startConductor: async ({ crashAt, failpoint } = {}) => {
       conductor = createConductor({
         store,
         bus,
@@ -76,7 +76,7 @@ export async function openStage(configure: (config: Config) => void = () => unde
         config,
         id: newUuid(),
         takeOverAll: true,
-        failpoint: crashAt === undefined ? undefined : crashOnce(crashAt),
+        failpoint: crashAt === undefined ? failpoint : crashAtEach(crashAt),
       })
       await conductor.start()
       return conductor
@@ -137,7 +137,7 @@ export async function openStage(configure: (config: Config) => void = () => unde
 }
 
 /** Every action that comes to this point ends there as if the process had died; nothing after it is written. */
-function crashOnce(point: string): (point: string) => void {
+function crashAtEach(point: string): (point: string) => void {
   return (reached) => {
     if (reached === point) throw new LodgeError('gone', 'crashed')
   }
