@@ -21,6 +21,7 @@ import type { VirtTypeSetting } from '../virt-type.ts'
 import { copyDisk } from './copy-disk.ts'
 import { subscribeToDomainEvents } from './domain-events.ts'
 import { powerStateOf } from './domain-states.ts'
+import { readHostMemory } from './host-memory.ts'
 import { readCapabilities } from './read-capabilities.ts'
 import { statisticsFlags } from './statistics.ts'
 
@@ -59,11 +60,7 @@ function createLibvirtHypervisor(libvirt: Libvirt, options: LibvirtHypervisorOpt
       return libvirt.connected
     },
     capabilities: () => readCapabilities(libvirt, options.virtType),
-    memoryUsedMiB: async () => {
-      const memory = await libvirt.call('nodeGetMemoryStats', { cell: -1 })
-      const kib = (name: string): number => memory.find(({ field }) => field === name)?.value ?? 0
-      return Math.round((kib('total') - kib('free') - kib('buffers') - kib('cached')) / 1024)
-    },
+    memoryUsedMiB: async () => (await readHostMemory(libvirt)).usedMiB,
 
     listDomains: async () => {
       const [all, saved] = await Promise.all([
