@@ -11,16 +11,21 @@ export interface DomainWatch {
   /** Takes over what a listing of all domains said. */
   replace(states: Map<string, PowerState>): void
   /**
-   * The next event of the domain that `matches`, or undefined after `ms` or when the signal is aborted. Events
-   * count from the moment of the call, so call it before asking for what is to be waited for. Never rejects.
+   * Waits for the next event of the domain that `matches`. Events count from the moment of the call, so call it
+   * before asking for what is to be waited for.
    */
-  next(
+  expect(
     uuid: string,
     matches: (event: DomainEvent) => boolean,
     ms: number,
     signal: AbortSignal,
-  ): Promise<DomainEvent | undefined>
+  ): ExpectedEvent
   stop(): void
+}
+
+export interface ExpectedEvent extends Disposable {
+  /** Undefined after the time, when the signal was aborted, or once disposed of. Never rejects. */
+  readonly event: Promise<DomainEvent | undefined>
 }
 
 export function createDomainWatch(hypervisor: Hypervisor, clock: Clock): DomainWatch {
@@ -52,22 +57,22 @@ export function createDomainWatch(hypervisor: Hypervisor, clock: Clock): DomainW
     replace(wanted) {
       states = new Map(wanted)
     },
-    next(uuid, matches, ms, signal) {
-      return new Promise((resolve) => {
-        const over = new AbortController()
-        const finish = (event?: DomainEvent): void => {
-          unlisten()
-          over.abort()
-          resolve(event)
-        }
-        const unlisten = listen(uuid, (event) => {
-          if (matches(event)) finish(event)
-        })
-        clock.sleep(ms, AbortSignal.any([over.signal, signal])).then(
-          () => finish(),
-          () => finish(),
-        )
+    expect(uuid, matches, ms, signal) {
+      const { promise, resolve } = Promise.withResolvers<DomainEvent | undefined>()
+      const over = new AbortController()
+      const finish = (event?: DomainEvent): void => {
+        unlisten()
+        over.abort()
+        resolve(event)
+      }
+      const unlisten = listen(uuid, (event) => {
+        if (matches(event)) finish(event)
       })
+      clock.sleep(ms, AbortSignal.any([over.signal, signal])).then(
+        () => finish(),
+        () => finish(),
+      )
+      return { event: promise, [Symbol.dispose]: () => finish() }
     },
     stop,
   }

@@ -163,7 +163,10 @@ export function createIntake(options: IntakeOptions): Intake {
       for (const { abort } of runs.values()) abort.abort(agentStops)
       for (const abort of ownWork) abort.abort(agentStops)
       // A call to the hypervisor cannot be taken back; those that take long are left to themselves.
-      await Promise.race([queues.idle(), clock.sleep(2_000)])
+      const idle = new AbortController()
+      const tooLong = clock.sleep(2_000, idle.signal).catch(() => {})
+      await Promise.race([queues.idle(), tooLong])
+      idle.abort()
     },
   }
 }

@@ -28,7 +28,6 @@ export interface AgentHarness {
   bus: Bus
   hypervisor: SimulatedHypervisor
   disks: Disks
-  journalPath: string
   reports: Report[]
   agent: Agent
   send<V extends Verb>(
@@ -61,13 +60,15 @@ export interface AgentHarnessOptions {
   disks?: Partial<Disks>
   images?: Partial<ImageTransfer>
   machine?: Machine
+  /** Keeps the journal in memory, where writing is quicker and a restart finds nothing. */
+  forgetful?: boolean
 }
 
 export const harnessHost = 'host-1'
 
 export async function createAgentHarness(options: AgentHarnessOptions = {}): Promise<AgentHarness> {
   const directory = mkdtempSync(join(tmpdir(), 'lodge-agent-'))
-  const journalPath = join(directory, 'journal.sqlite')
+  const journalPath = options.forgetful ? ':memory:' : join(directory, 'journal.sqlite')
   const bus = createInProcessBus()
   const hypervisor = createSimulatedHypervisor(options.hypervisor)
   const disks = {
@@ -118,7 +119,6 @@ export async function createAgentHarness(options: AgentHarnessOptions = {}): Pro
     bus,
     hypervisor,
     disks,
-    journalPath,
     reports,
     stored,
     get agent() {

@@ -36,7 +36,7 @@ async function rebootSoftly(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { hypervisor, watch } = context
-  const reaction = watch.next(
+  using reaction = watch.expect(
     serverId,
     (event) => event.type === 'reboot' || saysOff(event),
     timeoutSeconds * 1000,
@@ -49,13 +49,13 @@ async function rebootSoftly(
     context.log.info({ server: serverId, reason: messageOf(error) }, 'soft reboot refused')
     return false
   }
-  if ((await reaction)?.type !== 'reboot') return false
+  if ((await reaction.event)?.type !== 'reboot') return false
   return runsAgain(context, serverId, signal)
 }
 
 /** libvirt turns the guest's power off into a reset, during which the domain is paused for a moment. */
 async function runsAgain(context: VerbContext, serverId: string, signal: AbortSignal): Promise<boolean> {
-  const resumed = context.watch.next(
+  using resumed = context.watch.expect(
     serverId,
     (event) => event.type === 'lifecycle' && (event.event === 'resumed' || saysOff(event)),
     resumeMs,
@@ -64,7 +64,7 @@ async function runsAgain(context: VerbContext, serverId: string, signal: AbortSi
   const domain = await context.hypervisor.findDomain(serverId)
   if (domain?.powerState === powerState.RUNNING) return true
   if (!domain || !isActive(domain.powerState)) return false
-  await resumed
+  await resumed.event
   signal.throwIfAborted()
   return (await context.hypervisor.findDomain(serverId))?.powerState === powerState.RUNNING
 }

@@ -18,7 +18,12 @@ export async function shutDownGuest(
   const { hypervisor, watch, clock } = context
   const deadline = clock.now() + limits.timeoutSeconds * 1000
   for (let left = limits.timeoutSeconds * 1000; left > 0; left = deadline - clock.now()) {
-    const off = watch.next(serverId, saysOff, Math.min(left, Math.max(limits.retrySeconds, 1) * 1000), signal)
+    using off = watch.expect(
+      serverId,
+      saysOff,
+      Math.min(left, Math.max(limits.retrySeconds, 1) * 1000),
+      signal,
+    )
     try {
       await hypervisor.requestShutdown(serverId)
     } catch (error) {
@@ -27,7 +32,7 @@ export async function shutDownGuest(
       context.log.debug({ server: serverId, reason: messageOf(error) }, 'shutdown request refused')
       if (await isOff(context, serverId)) return true
     }
-    if (await off) return true
+    if (await off.event) return true
     signal.throwIfAborted()
     // Events are lost with the connection to libvirt.
     if (await isOff(context, serverId)) return true

@@ -48,9 +48,10 @@ async function copyLive(
   if (!isActive(await stateOf(context, serverId))) return false
   const root = (await needDisks(context, serverId)).disks[0]!
   const options = { format: params.diskFormat, shallow: false }
-  let frozen = false
+  let tried = false
   const atReady = async (): Promise<void> => {
-    frozen = await freeze(context, serverId)
+    tried = true
+    await freeze(context, serverId)
   }
   try {
     await context.hypervisor.copyDisk(serverId, root.target, target, { ...options, atReady })
@@ -59,7 +60,8 @@ async function copyLive(
     if (isActive(await stateOf(context, serverId))) throw error
     return false
   } finally {
-    if (frozen) await thaw(context, serverId)
+    // Also where it was not frozen now: a run that was cut off may have left it so.
+    if (tried) await thaw(context, serverId)
   }
 }
 
@@ -67,11 +69,10 @@ async function copyLive(
  * Brings the guest's file systems to rest where a guest agent can. Without one the copy is what the disk would be
  * after a power failure, which an image may refuse with the property os_require_quiesce.
  */
-async function freeze(context: VerbContext, serverId: string): Promise<boolean> {
+async function freeze(context: VerbContext, serverId: string): Promise<void> {
   const { hypervisor, log } = context
   try {
     await hypervisor.freeze(serverId)
-    return true
   } catch (error) {
     if (context.recordedSpec(serverId)?.image.properties.os_require_quiesce === 'yes')
       throw new LodgeError(
@@ -84,7 +85,6 @@ async function freeze(context: VerbContext, serverId: string): Promise<boolean> 
       )
     if (!isKind(error, 'conflict'))
       log.warn({ server: serverId, reason: messageOf(error) }, 'guest not frozen')
-    return false
   }
 }
 
@@ -92,7 +92,8 @@ async function thaw({ hypervisor, log }: VerbContext, serverId: string): Promise
   try {
     await hypervisor.thaw(serverId)
   } catch (error) {
-    log.error({ server: serverId, reason: messageOf(error) }, 'guest not thawed after a snapshot')
+    if (!isKind(error, 'conflict'))
+      log.error({ server: serverId, reason: messageOf(error) }, 'guest not thawed after a snapshot')
   }
 }
 

@@ -28,6 +28,8 @@ export interface CallBehaviour {
   run<T>(call: SimulatedCall, uuid: string | undefined, work: () => T | Promise<T>): Promise<T>
   fail(call: SimulatedCall, failure: SimulatedFailure): void
   setLatency(latency: SimulatedLatency): void
+  /** Tells each call as it comes in. Returns how to stop. */
+  watch(listener: (call: SimulatedCall, uuid: string | undefined) => void): () => void
 }
 
 export interface CallBehaviourOptions {
@@ -41,6 +43,7 @@ export interface CallBehaviourOptions {
 export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviour {
   const random = seededRandom(options.seed)
   const failures = new Map<SimulatedCall, SimulatedFailure[]>()
+  const listeners = new Set<Parameters<CallBehaviour['watch']>[0]>()
   let latency = options.latency
 
   function takeFailure(call: SimulatedCall, uuid: string | undefined): SimulatedFailure | undefined {
@@ -58,6 +61,7 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
   return {
     async run(call, uuid, work) {
       checkConnection()
+      for (const listener of listeners) listener(call, uuid)
       const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
       if (ms > 0) {
         await options.clock.sleep(ms * (0.5 + random()))
@@ -74,6 +78,10 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
     },
     setLatency(wanted) {
       latency = wanted
+    },
+    watch(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     },
   }
 }

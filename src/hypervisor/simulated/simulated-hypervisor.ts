@@ -35,6 +35,8 @@ export interface SimulatedHypervisor extends Hypervisor {
   /** The next calls of that name fail. */
   fail(call: SimulatedCall, failure: SimulatedFailure): void
   setLatency(latency: SimulatedLatency): void
+  /** Tells each call as it comes in. Returns how to stop. */
+  watchCalls(listener: (call: SimulatedCall, uuid: string | undefined) => void): () => void
   /** The connection breaks: calls fail and events are lost, while guests run on. */
   disconnect(): void
   reconnect(): void
@@ -215,6 +217,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
 
     fail: calls.fail,
     setLatency: calls.setLatency,
+    watchCalls: calls.watch,
     disconnect: () => setConnected(false),
     reconnect: () => setConnected(true),
     powerFailure() {

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LodgeError } from '../../../src/base/errors.ts'
+import { newUuid } from '../../../src/base/ids.ts'
+import { createSimulatedDisks } from '../../../src/agent/disk/simulated-disks.ts'
+import { powerState } from '../../../src/model/server-state.ts'
+import { commandOf, createAgentHarness, newSpec } from '../../support/agent-harness.ts'
+
+test('a repeated id gives the recorded outcome and does nothing again', async () => {
+  await using harness = await createAgentHarness()
+  const spec = await harness.spawn()
+  const id = newUuid()
+  await harness.must('pause', spec.id, {}, id)
+  await harness.must('unpause', spec.id, {})
+  assert.deepEqual(await harness.must('pause', spec.id, {}, id), { powerState: powerState.PAUSED })
+  assert.equal((await harness.hypervisor.findDomain(spec.id))?.powerState, powerState.RUNNING)
+  await harness.restart()
+  assert.deepEqual(await harness.must('pause', spec.id, {}, id), { powerState: powerState.PAUSED })
+  assert.equal((await harness.hypervisor.findDomain(spec.id))?.powerState, powerState.RUNNING)
+})
+
+test('a recorded failure is repeated as it was', async () => {
+  await using harness = await createAgentHarness()
+  const [serverId, id] = [newUuid(), newUuid()]
+  const first = await harness.send('pause', serverId, {}, id)
+  assert.equal(first.ok, false)
+  assert.deepEqual(await harness.send('pause', serverId, {}, id), first)
+})
+
+test('a repeated id joins the run that is under way', async () => {
+  await using harness = await createAgentHarness({ hypervisor: { latency: { define: 30 } } })
+  const spec = newSpec()
+  const command = commandOf('spawn', spec.id, { spec })
+  const outcomes = await Promise.all([1, 2, 3].map(() => harness.bus.send(command)))
+  assert.ok(outcomes.every((outcome) => outcome.ok))
+  assert.equal(outcomes[0], outcomes[1])
+  assert.equal(outcomes[0], outcomes[2])
+})
+
+test('commands of one server run in order, servers beside each other', async () => {
+  await using harness = await createAgentHarness({ hypervisor: { latency: { suspend: 100 } } })
+  const [slow, quick] = [await harness.spawn(), await harness.spawn()]
+  const ended: string[] = []
+  const note = (name: string) => (): void => void ended.push(name)
+  await Promise.all([
+    harness.must('pause', slow.id, {}).then(note('slow pause')),
+    harness.must('unpause', slow.id, {}).then(note('slow unpause')),
+    harness.must('stop', quick.id, { timeoutSeconds: 0, retrySeconds: 1 }).then(note('quick stop')),
+  ])
+  assert.deepEqual(ended, ['quick stop', 'slow pause', 'slow unpause'])
+})
+
+test('no more builds at once than the limit', async () => {
+  let [now, most] = [0, 0]
+  const disks = createSimulatedDisks()
+  await using harness = await createAgentHarness({
+    config: { maxBuilds: 3 },
+    disks: {
+      async prepare(spec) {
+        most = Math.max(most, ++now)
+        await delay(5)
+        now--
+        return disks.prepare(spec)
+      },
+    },
+  })
+  await Promise.all(Array.from({ length: 12 }, () => harness.spawn()))
+  assert.equal(most, 3)
+  assert.equal((await harness.hypervisor.listDomains()).length, 12)
+})
+
+test('a command that the agent did not live to finish is done at the next start', async () => {
+  await using harness = await createAgentHarness({ hypervisor: { latency: { define: 200 } } })
+  const spec = newSpec()
+  const command = commandOf('spawn', spec.id, { spec })
+  const lost = harness.bus.send(command)
+  await delay(30)
+  const told = assert.rejects(lost, (error) => error instanceof LodgeError && error.kind === 'unavailable')
+  await harness.restart(() => harness.hypervisor.setLatency(0))
+  await told
+  const outcome = await harness.bus.send(command)
+  assert.equal(outcome.ok, true)
+  assert.equal((await harness.hypervisor.findDomain(spec.id))?.powerState, powerState.RUNNING)
+  assert.deepEqual(await harness.disks.list(), [spec.id])
+})
+
+test('a delete cuts short what the server was doing, and cleans up after it', async () => {
+  await using harness = await createAgentHarness({
+    disks: {
+      prepare: (_spec, signal) =>
+        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    },
+  })
+  const spec = newSpec()
+  const building = harness.send('spawn', spec.id, { spec })
+  const queued = harness.send('pause', spec.id, {})
+  await delay(20)
+  await harness.must('destroy', spec.id, {})
+  for (const outcome of [await building, await queued]) {
+    assert.ok(!outcome.ok)
+    assert.equal(outcome.fault.kind, 'conflict')
+    assert.equal(outcome.fault.retry, 'never')
+    assert.match(outcome.fault.message, /being deleted/)
+  }
+  assert.equal(await harness.hypervisor.findDomain(spec.id), undefined)
+})
+
+test('a hard reboot does not wait for a soft one that gets nowhere', async () => {
+  await using harness = await createAgentHarness({ hypervisor: { guests: { rebootMs: null } } })
+  const spec = await harness.spawn()
+  const soft = harness.send('reboot', spec.id, { type: 'SOFT', spec, softTimeoutSeconds: 60 })
+  await delay(20)
+  await harness.must('reboot', spec.id, { type: 'HARD', spec, softTimeoutSeconds: 60 })
+  const outcome = await soft
+  assert.ok(!outcome.ok)
+  assert.match(outcome.fault.message, /hard reboot/)
+})
+
+test('what does not fit this agent is refused and not journaled', async () => {
+  await using harness = await createAgentHarness()
+  const good = commandOf('pause', newUuid(), {})
+  const bad = [
+    { ...good, version: 2 },
+    { ...good, verb: 'levitate' },
+    { ...good, serverId: '../../etc' },
+    { ...good, serverId: good.serverId.toUpperCase() },
+    { ...good, id: '' },
+    commandOf('spawn', newUuid(), { spec: newSpec() }),
+  ]
+  for (const command of bad) {
+    const outcome = await harness.bus.send(command as typeof good)
+    assert.ok(!outcome.ok)
+    assert.ok(['badRequest', 'notImplemented'].includes(outcome.fault.kind), outcome.fault.kind)
+    assert.equal(outcome.fault.retry, 'never')
+  }
+  assert.equal((await harness.send('pause', good.serverId, {}, good.id)).ok, false)
+})

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { HostReport } from '../../../src/contract/report.ts'
+import { capacityOf } from '../../../src/model/host.ts'
+import { powerState } from '../../../src/model/server-state.ts'
+import { simulatedMachine, thisMachine } from '../../../src/agent/machine.ts'
+import { createAgentHarness, newSpec, type AgentHarness } from '../../support/agent-harness.ts'
+
+const hostReports = ({ reports }: AgentHarness): HostReport[] =>
+  reports.filter((report) => report.type === 'host')
+
+const off = { timeoutSeconds: 0, retrySeconds: 1 }
+
+test('an agent says what its host is when it starts, and again and again', async () => {
+  await using harness = await createAgentHarness({
+    config: { reportSeconds: 0.05, reservedMemoryMiB: 1024, reservedDiskMiB: 1500, cpuAllocationRatio: 2 },
+    hypervisor: { host: { onlineCpus: 8, memoryMiB: 16_384 } },
+    machine: simulatedMachine({ hostIp: '192.0.2.7' }),
+  })
+  const { description } = hostReports(harness)[0]!
+  assert.deepEqual(
+    [description.name, description.hypervisorType, description.hostIp],
+    ['host-1', 'QEMU', '192.0.2.7'],
+  )
+  assert.equal(capacityOf(description.vcpus), 16)
+  assert.equal(capacityOf(description.memoryMiB), 15_360)
+  assert.deepEqual(description.diskGiB, { total: 4096, reserved: 2, allocationRatio: 1 })
+  assert.equal(description.runningDomains, 0)
+  await Promise.all([harness.spawn(), harness.spawn()])
+  await delay(150)
+  assert.ok(hostReports(harness).length >= 3)
+  const latest = hostReports(harness).at(-1)!.description
+  assert.equal(latest.runningDomains, 2)
+  assert.equal(latest.memoryUsedMiB, description.memoryUsedMiB + 256)
+})
+
+test('a host without its hypervisor is silent, and speaks up when it is back', async () => {
+  await using harness = await createAgentHarness({ config: { reportSeconds: 0.02 } })
+  const spec = await harness.spawn()
+  harness.hypervisor.disconnect()
+  await delay(40)
+  const before = harness.reports.length
+  await delay(80)
+  assert.equal(harness.reports.length, before)
+  harness.hypervisor.guest(spec.id).shutDown()
+  harness.hypervisor.reconnect()
+  await delay(20)
+  assert.ok(harness.reports.slice(before).some(({ type }) => type === 'host'))
+  assert.deepEqual(harness.census(), [
+    { serverId: spec.id, powerState: powerState.SHUTDOWN, hasDomain: true, hasDisk: true, busy: false },
+  ])
+})
+
+test('the census finds what domains, disks and ledger know, each by itself', async () => {
+  await using harness = await createAgentHarness()
+  const [whole, noDomain, noDisk, orphanDomain] = await Promise.all([1, 2, 3, 4].map(() => harness.spawn()))
+  const orphanDisk = newSpec()
+  await harness.disks.prepare(orphanDisk)
+  await harness.hypervisor.destroy(noDomain!.id)
+  await harness.hypervisor.undefine(noDomain!.id)
+  await harness.disks.remove(noDisk!.id)
+  const xml = await harness.hypervisor.domainXml(orphanDomain!.id)
+  await harness.must('destroy', orphanDomain!.id, {})
+  await harness.hypervisor.define(xml)
+
+  await harness.agent.reconcile()
+  const found = new Map(harness.census().map(({ serverId, ...entry }) => [serverId, entry]))
+  const { RUNNING, NOSTATE, SHUTDOWN } = powerState
+  const entry = (state: number, hasDomain: boolean, hasDisk: boolean) => ({
+    powerState: state,
+    hasDomain,
+    hasDisk,
+    busy: false,
+  })
+  assert.deepEqual(
+    found,
+    new Map(
+      [
+        [whole!.id, entry(RUNNING, true, true)],
+        [noDomain!.id, entry(NOSTATE, false, true)],
+        [noDisk!.id, entry(RUNNING, true, false)],
+        [orphanDomain!.id, entry(SHUTDOWN, true, false)],
+        [orphanDisk.id, entry(NOSTATE, false, true)],
+      ].sort() as [string, ReturnType<typeof entry>][],
+    ),
+  )
+})
+
+test('the census marks what commands are at work on, though they end while it counts', async () => {
+  await using harness = await createAgentHarness({
+    hypervisor: { latency: { listDomains: 100, suspend: 10 } },
+  })
+  const spec = await harness.spawn()
+  const census = harness.agent.reconcile()
+  await harness.must('pause', spec.id, {})
+  await census
+  assert.deepEqual(
+    harness.census().map(({ busy }) => busy),
+    [true],
+  )
+  await harness.agent.reconcile()
+  assert.deepEqual(
+    harness.census().map(({ busy, powerState: state }) => [busy, state]),
+    [[false, powerState.PAUSED]],
+  )
+})
+
+test('an agent that starts before its hypervisor serves once there is one', async () => {
+  await using harness = await createAgentHarness()
+  const spec = await harness.spawn()
+  await harness.restart(() => harness.hypervisor.disconnect())
+  await assert.rejects(harness.send('pause', spec.id, {}))
+  harness.hypervisor.reconnect()
+  await delay(20)
+  await harness.must('pause', spec.id, {})
+})
+
+test('after a boot of the host, guests that ran are started if so configured', async () => {
+  for (const resumeGuestsOnHostBoot of [true, false]) {
+    let boot = 1
+    const machine = { ...simulatedMachine(), bootId: () => `boot-${boot}` }
+    await using harness = await createAgentHarness({ machine, config: { resumeGuestsOnHostBoot } })
+    const [ran, stopped, paused] = [await harness.spawn(), await harness.spawn(), await harness.spawn()]
+    await harness.must('stop', stopped.id, off)
+    await harness.must('pause', paused.id, {})
+    await harness.restart(() => {
+      harness.hypervisor.powerFailure()
+      harness.hypervisor.reconnect()
+      boot = 2
+    })
+    await delay(50)
+    const states = await Promise.all(
+      [ran, stopped, paused].map(async ({ id }) => (await harness.hypervisor.findDomain(id))?.powerState),
+    )
+    const { RUNNING, SHUTDOWN } = powerState
+    assert.deepEqual(states, [resumeGuestsOnHostBoot ? RUNNING : SHUTDOWN, SHUTDOWN, SHUTDOWN])
+    // The agent's own next start is no boot.
+    await harness.must('stop', ran.id, off)
+    await harness.hypervisor.start(stopped.id)
+    await harness.restart()
+    await delay(50)
+    assert.equal((await harness.hypervisor.findDomain(ran.id))?.powerState, SHUTDOWN)
+  }
+})
+
+test('this machine has an address, a boot id, a load and an uptime', async () => {
+  const machine = thisMachine()
+  assert.match(await machine.hostIp(), /^[0-9a-f.:]+$/)
+  assert.match(machine.bootId() ?? '', /^[0-9a-f-]{36}$/)
+  assert.equal(machine.bootId(), machine.bootId())
+  assert.ok(machine.uptimeSeconds() > 0)
+  assert.equal(machine.loadAverage().length, 3)
+})
