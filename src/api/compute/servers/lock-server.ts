@@ -47,7 +47,7 @@ export const lockRoutes = (services: ApiServices): Route[] => [
     policy: 'os-lock-server:unlock',
     role: 'member',
     success: 202,
-    body: [{ schema: anything }],
+    body: [{ max: 72, schema: anything }],
     summary: 'Unlocks a server',
     handler: async (request) => {
       await services.store.transaction(async (trx) => {
