@@ -268,41 +268,23 @@ const crafted: [string, DiskFormat, () => void, RegExp][] = [
     },
     /internal snapshots/,
   ],
+  // Written by hand: qemu-img times the processor to choose LUKS's rounds, and fails at it on a busy machine.
   [
     'luks',
     'raw',
-    () =>
-      qemuImg(
-        'create',
-        '-q',
-        '-f',
-        'luks',
-        '--object',
-        'secret,id=s,data=abc',
-        '-o',
-        'key-secret=s,iter-time=10',
-        'luks',
-        '1M',
-      ),
+    () => writeFileSync(sample('luks'), Buffer.concat([Buffer.from('LUKS\u00ba\u00be', 'latin1'), pattern])),
     /content is luks/,
   ],
   [
-    'luks-in-qcow2',
+    'encrypted',
     'qcow2',
-    () =>
-      qemuImg(
-        'create',
-        '-q',
-        '-f',
-        'qcow2',
-        '--object',
-        'secret,id=s,data=abc',
-        '-o',
-        'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10',
-        'luks-in-qcow2',
-        '1M',
-      ),
-    /encrypted/,
+    () => {
+      qemuImg('create', '-q', '-f', 'qcow2', 'encrypted', '1M')
+      const file = readFileSync(sample('encrypted'))
+      file.writeUInt32BE(1, 32)
+      writeFileSync(sample('encrypted'), file)
+    },
+    /is encrypted/,
   ],
   ['qed', 'qcow2', () => qemuImg('create', '-q', '-f', 'qed', 'qed', '1M'), /content is qed/],
   [

@@ -127,6 +127,7 @@ export const domainInputs: Record<string, DomainInput> = {
       ],
     },
   },
+  uefi: { ...plain, spec: withImage({ hw_firmware_type: 'uefi', hw_machine_type: 'q35' }) },
   'scsi-q35': {
     ...plain,
     spec: withImage({ hw_machine_type: 'q35', hw_disk_bus: 'scsi', hw_qemu_guest_agent: 'no' }),

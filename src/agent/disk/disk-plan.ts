@@ -1,5 +1,6 @@
 import { LodgeError } from '../../base/errors.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
+import { assertFits } from './assert-fits.ts'
 import type { DiskBus, ServerDisk } from './disks.ts'
 import type { BaseImage } from './image-cache.ts'
 
@@ -24,12 +25,7 @@ export function planDisks(spec: ServerSpec, base: BaseImage): PlannedDisk[] {
   const { flavor } = spec
   const imageVirtualBytes = base.virtualSizeBytes
   const rootBytes = flavor.rootGiB * GiB
-  if (rootBytes > 0 && imageVirtualBytes > rootBytes)
-    throw new LodgeError(
-      'badRequest',
-      `The flavor's root disk is too small for the image: the disk would have ${rootBytes} bytes, and the image ` +
-        `needs ${imageVirtualBytes}. Choose a flavor with a larger disk.`,
-    )
+  assertFits(imageVirtualBytes, rootBytes)
   const bus = spec.image.properties.hw_disk_bus?.toLowerCase() ?? 'virtio'
   if (!isDiskBus(bus))
     throw new LodgeError(

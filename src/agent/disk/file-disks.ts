@@ -10,6 +10,7 @@ import { readConsoleLog } from './console-log.ts'
 import { planDisks, type PlannedDisk } from './disk-plan.ts'
 import { diskRecordName, readDiskRecord, writeDiskRecord } from './disk-record.ts'
 import type { Disks, ServerDisks } from './disks.ts'
+import { checkedServerId, checkedStagingName, isServerId } from './names.ts'
 import { createImageCache, type BaseImage } from './image-cache.ts'
 import { createImageTool, type RunProgram, type ToolLimits } from './image-tool.ts'
 
@@ -43,7 +44,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
   const directIo = canDoDirectIo(join(staging!, 'direct-io'))
   const tool = createImageTool(options.toolLimits, options.runProgram)
   const cache = createImageCache({ ...options, directory: images!, tool })
-  const directoryOf = (serverId: string): string => join(servers!, checkedId(serverId))
+  const directoryOf = (serverId: string): string => join(servers!, checkedServerId(serverId))
   const consoleLogPath = (serverId: string): string => join(directoryOf(serverId), 'console.log')
 
   const describe = async (serverId: string): Promise<ServerDisks | undefined> => {
@@ -92,14 +93,10 @@ export function createFileDisks(options: FileDisksOptions): Disks {
 
     async list() {
       const entries = await readdir(servers!, { withFileTypes: true })
-      return entries.filter((entry) => entry.isDirectory() && uuid.test(entry.name)).map(({ name }) => name)
+      return entries.filter((entry) => entry.isDirectory() && isServerId(entry.name)).map(({ name }) => name)
     },
 
-    stagingPath(name) {
-      if (!/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/.test(name))
-        throw new LodgeError('internal', `${JSON.stringify(name)} is no name for a temporary file`)
-      return join(staging!, name)
-    },
+    stagingPath: (name) => join(staging!, checkedStagingName(name)),
 
     async capacity() {
       const { blocks, bavail, bsize } = await statfs(servers!)
@@ -130,14 +127,6 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     await chmod(part, 0o600)
     await rename(part, join(directory, disk.name))
   }
-}
-
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
-/** The only way from a server's id to a path. */
-function checkedId(serverId: string): string {
-  if (uuid.test(serverId)) return serverId
-  throw new LodgeError('badRequest', `${JSON.stringify(serverId.slice(0, 80))} is not the UUID of a server.`)
 }
 
 const placed = (directory: string, directIo: boolean, disks: PlannedDisk[]): ServerDisks => ({

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createReadStream, readdirSync, rmSync } from 'node:fs'
-import { chmod, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
+import { rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../../base/clock.ts'
@@ -11,6 +11,8 @@ import { assertDeclared, checkImage } from '../../model/image-inspection/check-i
 import type { ImageContent } from '../../model/image-inspection/image-content.ts'
 import { inspectImage } from '../../model/image-inspection/inspect-image.ts'
 import type { ServerImage } from '../../model/server-spec.ts'
+import { assertFits } from './assert-fits.ts'
+import { partSuffix, publishBase, readBaseRecord, type BaseRecord } from './base-record.ts'
 import type { ImageTool, ToolFormat } from './image-tool.ts'
 import { createSharedJobs } from './shared-jobs.ts'
 
@@ -31,18 +33,6 @@ export interface ImageCache {
   ensure(image: ServerImage, maxVirtualBytes: number, signal?: AbortSignal): Promise<BaseImage>
 }
 
-/** Kept beside each base: what it was found to be, so that a spawn need not look again. */
-interface BaseRecord {
-  version: 1
-  sha512: string
-  /** Of the image as it came; the base itself is qcow2 or raw. */
-  content: ImageContent
-  format: 'qcow2' | 'raw'
-  fileSizeBytes: number
-  virtualSizeBytes: number
-  cachedAt: number
-}
-
 export interface ImageCacheOptions {
   directory: string
   images: ImageTransfer
@@ -59,8 +49,6 @@ const convertedFrom: Partial<Record<ImageContent, ToolFormat>> = {
   vhdx: 'vhdx',
 }
 
-const partSuffix = '.part'
-
 /**
  * Images on a host, in one directory, each under the hash of its content: it can be proven what a file there is,
  * and two images of the same bytes are one file. A base gets its name only after its hash was right and it was
@@ -75,7 +63,7 @@ export function createImageCache(options: ImageCacheOptions): ImageCache {
     async ensure(image, maxVirtualBytes, signal) {
       const key = keyOf(image)
       const file = join(directory, key)
-      const known = await readRecord(file, image)
+      const known = await readBaseRecord(file, image.sha512)
       const record =
         known ?? (await jobs.join(jobKey(key, image, maxVirtualBytes), (all) => fetched(image, all), signal))
       assertDeclared(image.diskFormat, record.content)
@@ -140,7 +128,7 @@ async function fetchBase(
       cachedAt: options.clock.now(),
     }
     signal.throwIfAborted()
-    await publish(source, file, record)
+    await publishBase(source, file, record)
     return record
   } finally {
     await rm(part, { force: true })
@@ -181,47 +169,6 @@ async function verify(part: string, image: ServerImage, signal: AbortSignal): Pr
       `The image ${image.id} did not arrive as it was stored; its checksum is wrong.`,
       { details: { size, expected: image.sizeBytes } },
     )
-}
-
-/** The record goes first: a base without a record is taken for unfinished, a record without a base for nothing. */
-async function publish(source: string, file: string, record: BaseRecord): Promise<void> {
-  // Nobody ever writes to a base: every overlay on it would change with it.
-  await chmod(source, 0o444)
-  {
-    await using data = await open(source, 'r')
-    await data.datasync()
-  }
-  const recordPart = `${source}.json${partSuffix}`
-  {
-    await using text = await open(recordPart, 'w', 0o600)
-    await text.writeFile(`${JSON.stringify(record, undefined, 2)}\n`)
-    await text.datasync()
-  }
-  await rename(recordPart, recordPath(file))
-  await rename(source, file)
-}
-
-const recordPath = (file: string): string => `${file}.json`
-
-async function readRecord(file: string, image: ServerImage): Promise<BaseRecord | undefined> {
-  try {
-    const [text, { size }] = await Promise.all([readFile(recordPath(file), 'utf8'), stat(file)])
-    const record = JSON.parse(text) as BaseRecord
-    const whole = record.version === 1 && record.sha512 === image.sha512 && record.fileSizeBytes === size
-    return whole ? record : undefined
-  } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-function assertFits(virtualSizeBytes: number, maxVirtualBytes: number): void {
-  if (maxVirtualBytes === 0 || virtualSizeBytes <= maxVirtualBytes) return
-  throw new LodgeError(
-    'badRequest',
-    `The flavor's root disk is too small for the image: the disk would have ${maxVirtualBytes} bytes, and the ` +
-      `image needs ${virtualSizeBytes}. Choose a flavor with a larger disk.`,
-  )
 }
 
 async function assertRoom(directory: string, bytes: number): Promise<void> {

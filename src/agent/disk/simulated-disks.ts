@@ -1,3 +1,4 @@
+import { mkdtempSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -6,12 +7,13 @@ import type { ServerSpec } from '../../model/server-spec.ts'
 import { consoleText } from './console-log.ts'
 import { planDisks } from './disk-plan.ts'
 import type { Disks, ServerDisks } from './disks.ts'
-import { tinyQcow2 } from './tiny-qcow2.ts'
+import { checkedStagingName } from './names.ts'
+import { tinyQcow2 } from '../../hypervisor/simulated/tiny-qcow2.ts'
 
 export interface SimulatedDisksOptions {
   /** Size of the disk that the host pretends to have. 4,096 GiB unless told. */
   capacityGiB?: number
-  /** Where exported disks are written, the only files there are. A directory under the system's temporary one unless told. */
+  /** Where exported disks are written, the only files there are. A new temporary directory unless told. */
   stagingDirectory?: string
 }
 
@@ -21,7 +23,7 @@ export interface SimulatedDisksOptions {
  */
 export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks {
   const totalGiB = options.capacityGiB ?? 4096
-  const staging = options.stagingDirectory ?? join(tmpdir(), `lodge-simulated-${process.pid}`)
+  let staging = options.stagingDirectory
   const servers = new Map<string, { spec: ServerSpec; disks: ServerDisks }>()
   const pathOf = (serverId: string, name: string): string => join('/simulated/servers', serverId, name)
 
@@ -64,7 +66,11 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
       return [...servers.keys()]
     },
 
-    stagingPath: (name) => join(staging, name),
+    stagingPath(name) {
+      // With a random name: others may write to the system's temporary directory, too.
+      staging ??= mkdtempSync(join(tmpdir(), 'lodge-simulated-'))
+      return join(staging, checkedStagingName(name))
+    },
 
     async capacity() {
       let used = 0

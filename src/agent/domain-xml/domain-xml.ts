@@ -10,6 +10,7 @@ import { graphicsElements } from './graphics.ts'
 import { guestAgentChannel } from './guest-agent.ts'
 import { chooseMachineType } from './machine-type.ts'
 import { metadataElement } from './metadata.ts'
+import { osElement } from './os.ts'
 import { balloonElement, rngElement } from './small-devices.ts'
 import { sysinfoElement } from './sysinfo.ts'
 import { element, renderXml } from './xml-element.ts'
@@ -50,10 +51,7 @@ export function domainXml(input: DomainInput): DomainXml {
     element('currentMemory', { unit: 'KiB' }, memoryKiB),
     element('vcpu', { placement: 'static' }, spec.flavor.vcpus),
     sysinfoElement(spec),
-    element('os', {}, [
-      element('type', { arch: capabilities.arch, machine: machineType }, 'hvm'),
-      element('smbios', { mode: 'sysinfo' }),
-    ]),
+    osElement(spec, capabilities.arch, machineType),
     element('features', {}, [
       element('acpi'),
       element('apic'),

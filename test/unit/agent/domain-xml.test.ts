@@ -141,6 +141,13 @@ const refusals: [string, DomainInput, string, RegExp][] = [
     /hw_disk_bus/,
   ],
   [
+    'a firmware that is not known',
+    imageWith({ hw_firmware_type: 'coreboot' }),
+    'badRequest',
+    /hw_firmware_type/,
+  ],
+  ['Secure Boot', imageWith({ os_secure_boot: 'required' }), 'badRequest', /Secure Boot/],
+  [
     'host-passthrough without KVM',
     { ...plain, settings: { ...plain.settings, cpuMode: 'host-passthrough' } },
     'internal',

@@ -1,0 +1,53 @@
+import { chmod, open, readFile, rename, stat } from 'node:fs/promises'
+import type { ImageContent } from '../../model/image-inspection/image-content.ts'
+
+/** Of files that are not finished; the next start removes them. */
+export const partSuffix = '.part'
+
+/** Kept beside each base: what it was found to be, so that a spawn need not look again. */
+export interface BaseRecord {
+  version: 1
+  sha512: string
+  /** Of the image as it came; the base itself is qcow2 or raw. */
+  content: ImageContent
+  format: 'qcow2' | 'raw'
+  fileSizeBytes: number
+  virtualSizeBytes: number
+  cachedAt: number
+}
+
+/**
+ * Gives the finished file `source` its name as a base, with its record. The record goes first: a base without one is
+ * taken for unfinished, a record without its base for nothing. On disk when it returns.
+ */
+export async function publishBase(source: string, file: string, record: BaseRecord): Promise<void> {
+  // Nobody ever writes to a base: every overlay on it would change with it.
+  await chmod(source, 0o444)
+  {
+    await using data = await open(source, 'r')
+    await data.datasync()
+  }
+  const recordPart = `${source}.json${partSuffix}`
+  {
+    await using text = await open(recordPart, 'w', 0o600)
+    await text.writeFile(`${JSON.stringify(record, undefined, 2)}\n`)
+    await text.datasync()
+  }
+  await rename(recordPart, recordPath(file))
+  await rename(source, file)
+}
+
+const recordPath = (file: string): string => `${file}.json`
+
+/** What was recorded of the base `file`; undefined unless that is whole and of this content. */
+export async function readBaseRecord(file: string, sha512: string): Promise<BaseRecord | undefined> {
+  try {
+    const [text, { size }] = await Promise.all([readFile(recordPath(file), 'utf8'), stat(file)])
+    const record = JSON.parse(text) as BaseRecord
+    const whole = record.version === 1 && record.sha512 === sha512 && record.fileSizeBytes === size
+    return whole ? record : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

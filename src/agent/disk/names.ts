@@ -1,0 +1,17 @@
+import { LodgeError } from '../../base/errors.ts'
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+export const isServerId = (text: string): boolean => uuid.test(text)
+
+/** The only way from a server's id to a path. @throws LodgeError badRequest */
+export function checkedServerId(serverId: string): string {
+  if (isServerId(serverId)) return serverId
+  throw new LodgeError('badRequest', `${JSON.stringify(serverId.slice(0, 80))} is not the UUID of a server.`)
+}
+
+/** The only way from a name to a temporary file. @throws LodgeError internal */
+export function checkedStagingName(name: string): string {
+  if (/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$/.test(name)) return name
+  throw new LodgeError('internal', `${JSON.stringify(name.slice(0, 80))} is no name for a temporary file`)
+}
