@@ -8,10 +8,12 @@ import { LodgeError } from '../../src/base/errors.ts'
 import { newUuid } from '../../src/base/ids.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import type { HostDescription } from '../../src/model/host.ts'
+import type { ImageRecord } from '../../src/model/image.ts'
 import type { Server } from '../../src/model/server.ts'
 import type { ServerFlavor } from '../../src/model/server-spec.ts'
 import { upsertHost } from '../../src/store/hosts.ts'
 import { saveDomain, saveProject } from '../../src/store/identity-projects.ts'
+import { insertImage } from '../../src/store/images.ts'
 import { openSqliteStore } from '../../src/store/open-sqlite.ts'
 import { insertServer, updateServer } from '../../src/store/servers.ts'
 import { ensureService } from '../../src/store/services.ts'
@@ -61,6 +63,7 @@ export interface ComputeBed {
   call(what: string, options?: Call): Promise<Answer>
   addHost(name: string, more?: Partial<HostDescription>): Promise<void>
   addServer(more?: Partial<Server>): Promise<Server>
+  addImage(more?: Partial<ImageRecord>): Promise<ImageRecord>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -69,7 +72,7 @@ export async function computeBed(): Promise<ComputeBed> {
   const time = Date.parse('2026-02-03T04:05:06Z')
   const clock = { time, now: () => clock.time, sleep: async () => {} }
   const none = (): never => {
-    throw new LodgeError('unavailable', 'There are neither agents nor image files in this test.')
+    throw new LodgeError('unavailable', 'There are neither agents nor image data in this test.')
   }
   const services: ApiServices = {
     store,
@@ -78,7 +81,7 @@ export async function computeBed(): Promise<ComputeBed> {
     log: silentLogger(),
     wake: () => {},
     ask: none,
-    imageFiles: { write: none, read: none, path: none, remove: none },
+    imageFiles: { write: none, read: none, path: none, remove: async () => {} },
   }
   await addProjects(store)
   const app = createApi(
@@ -98,6 +101,7 @@ export async function computeBed(): Promise<ComputeBed> {
         await ensureService(trx, { binary: 'nova-compute', host: name }, clock.time)
       }),
     addServer: (more) => addServer(store, clock.time, more),
+    addImage: (more) => addImage(store, clock.time, more),
     [Symbol.asyncDispose]: async () => {
       await app.close()
       await store.close()
@@ -168,6 +172,33 @@ async function addServer(store: Store, now: number, more: Partial<Server> = {}):
   const { host, launchedAt, terminatedAt, deletedAt } = more
   await updateServer(store.db, added.id, { host, launchedAt, terminatedAt, deletedAt }, now)
   return { ...added, ...more }
+}
+
+async function addImage(store: Store, now: number, more: Partial<ImageRecord> = {}): Promise<ImageRecord> {
+  const image: ImageRecord = {
+    id: newUuid(),
+    name: 'an image',
+    status: 'active',
+    owner: home.projectId,
+    visibility: 'private',
+    protected: false,
+    hidden: false,
+    containerFormat: 'bare',
+    diskFormat: 'qcow2',
+    minDiskGiB: 1,
+    minRamMiB: 0,
+    sizeBytes: 1000,
+    virtualSizeBytes: 2000,
+    md5: null,
+    sha512: null,
+    properties: {},
+    tags: [],
+    createdAt: now,
+    updatedAt: now,
+    ...more,
+  }
+  await insertImage(store.db, image)
+  return image
 }
 
 const description = (name: string): HostDescription => ({

@@ -8,6 +8,8 @@ import { flavorRoutes } from './flavors/flavor-routes.ts'
 import { hostRoutes } from './hosts/host-routes.ts'
 import { hypervisorRoutes } from './hypervisors/hypervisor-routes.ts'
 import { oldHypervisorRoutes } from './hypervisors/old-hypervisor-routes.ts'
+import { imageMetadataRoutes } from './images/image-metadata-routes.ts'
+import { imageProxyRoutes } from './images/image-routes.ts'
 import { keyPairRoutes } from './key-pairs/key-pair-routes.ts'
 import { limitRoutes } from './limits/limit-routes.ts'
 import { migrationRoutes } from './migrations/migration-routes.ts'
@@ -38,4 +40,6 @@ export const computeRoutes = (services: ApiServices): Route[] => [
   ...migrationRoutes(),
   ...usageRoutes(services),
   ...extensionRoutes(),
+  ...imageProxyRoutes(services),
+  ...imageMetadataRoutes(services),
 ]
