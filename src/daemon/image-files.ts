@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, chmod, copyFile, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { ImageFiles } from '../api/common/route.ts'
+import type { ImageFiles, WrittenImage } from '../api/common/route.ts'
 import type { Clock } from '../base/clock.ts'
 import { LodgeError } from '../base/errors.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
@@ -35,16 +35,33 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
   const path = (imageId: string): string => join(directory, fileNameOf(imageId))
   const partPath = (imageId: string): string => `${path(imageId)}.part`
 
-  async function write(imageId: string, data: AsyncIterable<Uint8Array>) {
+  /** Ids whose data is being written: an id that is deleted and taken again may see two uploads at a time. */
+  const writing = new Set<string>()
+
+  const write: ImageFiles['write'] = async (imageId, data, accept) => {
     const part = partPath(imageId)
+    await alone(imageId, async () => {
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 })
+        const written = await writeHashed(part, data)
+        await putInPlace(part, path(imageId))
+        await accept(written)
+      } catch (error) {
+        await remove(imageId)
+        // The image was deleted meanwhile, and what was written with it.
+        throw isMissing(error) ? gone(imageId) : storageError(error)
+      }
+    })
+  }
+
+  async function alone<T>(imageId: string, work: () => Promise<T>): Promise<T> {
+    if (writing.has(imageId))
+      throw new LodgeError('conflict', `The data of the image ${imageId} is being written already.`)
+    writing.add(imageId)
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 })
-      const written = await writeHashed(part, data)
-      await putInPlace(part, path(imageId))
-      return written
-    } catch (error) {
-      await rm(part, { force: true })
-      throw storageError(error)
+      return await work()
+    } finally {
+      writing.delete(imageId)
     }
   }
 
@@ -80,14 +97,16 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
       if (!image) throw gone(imageId)
       return { sizeBytes: image.sizeBytes ?? 0 }
     }
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    await moveFile(source, partPath(imageId), path(imageId)).catch(async (error: unknown) => {
-      // The last attempt may have got as far as the move, and died before it could say so.
-      if (!isMissing(error) || !(await exists(path(imageId)))) throw error
+    return await alone(imageId, async () => {
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      await moveFile(source, partPath(imageId), path(imageId)).catch(async (error: unknown) => {
+        // The last attempt may have got as far as the move, and died before it could say so.
+        if (!isMissing(error) || !(await exists(path(imageId)))) throw error
+      })
+      const written = await hashFile(path(imageId))
+      await activate(image, { ...written, virtualSizeBytes: await virtualSizeOf(image) })
+      return { sizeBytes: written.sizeBytes }
     })
-    const written = await hashFile(path(imageId))
-    await activate(image, { ...written, virtualSizeBytes: await virtualSizeOf(image) })
-    return { sizeBytes: written.sizeBytes }
   }
 
   /** A guest may have written what it liked into its disk: what is not as declared is kept, but not believed. */
@@ -103,7 +122,7 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
 
   async function activate(
     { id }: ImageRecord,
-    facts: { sizeBytes: number; md5: string; sha512: string; virtualSizeBytes: number | null },
+    facts: WrittenImage & { virtualSizeBytes: number | null },
   ): Promise<void> {
     const changes = { status: 'active', ...facts } as const
     if (await updateImage(db, id, changes, clock.now(), ['queued', 'saving'])) return
@@ -148,7 +167,7 @@ function fileNameOf(imageId: string): string {
 const isOurs = (name: string): boolean => uuidForm.test(name.replace(/\.part$/, ''))
 
 /** Writes a new file of mode 0600 that is on disk when this resolves. */
-async function writeHashed(target: string, data: AsyncIterable<Uint8Array>) {
+async function writeHashed(target: string, data: AsyncIterable<Uint8Array>): Promise<WrittenImage> {
   await using file = await open(target, 'w', 0o600)
   const hashes = newHashes()
   for await (const chunk of data) {
@@ -167,7 +186,7 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   }
 }
 
-async function hashFile(path: string) {
+async function hashFile(path: string): Promise<WrittenImage> {
   await using file = await open(path, 'r')
   const hashes = newHashes()
   for await (const chunk of file.createReadStream({ highWaterMark: chunkBytes, autoClose: false }))

@@ -18,13 +18,24 @@ export interface ApiServices {
   imageFiles: ImageFiles
 }
 
+/** What was found out while image data was written. The hashes are lower-case hexadecimal. */
+export interface WrittenImage {
+  sizeBytes: number
+  md5: string
+  sha512: string
+}
+
 /** The image store's files, as the image API uses them. */
 export interface ImageFiles {
-  /** Writes the stream as the image's data, replacing none. Returns what was written. Leaves nothing on failure. */
+  /**
+   * Writes the stream as the image's data and lets `accept` decide about it. Leaves nothing when either fails.
+   * @throws LodgeError conflict while the image's data is being written by another
+   */
   write(
     imageId: string,
     data: AsyncIterable<Uint8Array>,
-  ): Promise<{ sizeBytes: number; md5: string; sha512: string }>
+    accept: (written: WrittenImage) => Promise<void>,
+  ): Promise<void>
   read(imageId: string, range?: { start: number; end: number }): Promise<AsyncIterable<Uint8Array>>
   /** Where the data lies, for inspection of its format. */
   path(imageId: string): string

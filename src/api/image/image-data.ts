@@ -2,7 +2,7 @@ import { LodgeError } from '../../base/errors.ts'
 import type { ImageRecord } from '../../model/image.ts'
 import { checkImage } from '../../model/image-inspection/check-image.ts'
 import { updateImage } from '../../store/images.ts'
-import type { ApiReply, ApiRequest, ApiServices, Route } from '../common/route.ts'
+import type { ApiReply, ApiRequest, ApiServices, Route, WrittenImage } from '../common/route.ts'
 import { noSuchImage, ownImage, visibleImage } from './access.ts'
 import { byteRange } from './byte-range.ts'
 
@@ -46,11 +46,10 @@ async function upload(services: ApiServices, request: ApiRequest): Promise<ApiRe
     )
 
   try {
-    const facts = await writeChecked(services, image, request.stream ?? nothing())
-    const activated = await updateImage(store.db, id, { status: 'active', ...facts }, clock.now(), ['saving'])
-    if (!activated) throw noSuchImage(id)
+    await services.imageFiles.write(id, request.stream ?? nothing(), (written) =>
+      activate(services, image, written),
+    )
   } catch (error) {
-    await services.imageFiles.remove(id)
     await updateImage(store.db, id, { status: 'queued' }, clock.now(), ['saving'])
     throw isBrokenOff(error)
       ? new LodgeError('badRequest', 'The image data broke off before its end.', { cause: error })
@@ -59,17 +58,23 @@ async function upload(services: ApiServices, request: ApiRequest): Promise<ApiRe
   return {}
 }
 
-async function writeChecked(
-  { imageFiles }: ApiServices,
-  { id, containerFormat, diskFormat }: ImageRecord,
-  data: AsyncIterable<Uint8Array>,
-) {
-  const written = await imageFiles.write(id, data)
-  if (written.sizeBytes === 0) throw new LodgeError('badRequest', 'The image data is empty.')
+/** @throws LodgeError badRequest when the data is not what was declared, notFound when the image is gone */
+async function activate(services: ApiServices, image: ImageRecord, written: WrittenImage): Promise<void> {
+  const { store, clock, imageFiles } = services
+  const virtualSizeBytes = await inspect(imageFiles.path(image.id), image, written)
+  const changes = { status: 'active', ...written, virtualSizeBytes } as const
+  if (!(await updateImage(store.db, image.id, changes, clock.now(), ['saving']))) throw noSuchImage(image.id)
+}
+
+async function inspect(
+  path: string,
+  image: ImageRecord,
+  { sizeBytes }: WrittenImage,
+): Promise<number | null> {
+  if (sizeBytes === 0) throw new LodgeError('badRequest', 'The image data is empty.')
   // Of what is packed in a container nothing can be said before it is unpacked, and nothing boots from it.
-  if (diskFormat === null || !isPlain(containerFormat)) return { ...written, virtualSizeBytes: null }
-  const { virtualSizeBytes } = await checkImage(imageFiles.path(id), diskFormat)
-  return { ...written, virtualSizeBytes }
+  if (image.diskFormat === null || !isPlain(image.containerFormat)) return null
+  return (await checkImage(path, image.diskFormat)).virtualSizeBytes
 }
 
 const isPlain = (containerFormat: string | null): boolean =>
