@@ -41,7 +41,7 @@ export function openJournal(path: string): Journal {
       for (const { write } of batch) write()
       db.exec('COMMIT')
     } catch (error) {
-      if (db.isTransaction) db.exec('ROLLBACK')
+      if (db.isOpen && db.isTransaction) db.exec('ROLLBACK')
       const failure = new LodgeError('internal', `The journal cannot be written: ${messageOf(error)}`, {
         cause: error,
       })
@@ -70,7 +70,7 @@ export function openJournal(path: string): Journal {
     forHost: (host) => createHostJournal(writer, host),
     async close() {
       await flushed
-      db.close()
+      if (db.isOpen) db.close()
     },
   }
 }

@@ -11,7 +11,7 @@ import type { VerbContext, VerbRun } from './verb.ts'
 /** Copies the root disk, under a guest that runs on if there is one, and makes the copy the image's data. */
 export const snapshot: VerbRun<'snapshot'> = async (context, command, signal) => {
   const { serverId, params } = command
-  const target = context.disks.stagingPath(`snapshot-${command.id}`)
+  const target = context.disks.stagingPath(`snapshot-${serverId}`)
   await mkdir(dirname(target), { recursive: true, mode: 0o700 })
   // Of a run that was cut off.
   await rm(target, { force: true })

@@ -19,6 +19,7 @@ import {
   type SimulatedGuest,
 } from './simulated-guest.ts'
 import { statisticsOf } from './statistics.ts'
+import { tinyQcow2 } from './tiny-qcow2.ts'
 
 export interface SimulatedHypervisorOptions {
   clock?: Clock
@@ -191,14 +192,15 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
         needAgent(machine)
         machine.guest.frozen = false
       }),
-    copyDisk: (uuid, disk, target, { atReady }) =>
+    copyDisk: (uuid, disk, target, { format, atReady }) =>
       onDomain('copyDisk', uuid, async ({ domain }) => {
         needActive(domain)
         if (!domain.definition.disks.includes(disk))
           throw new LodgeError('internal', `invalid argument: disk '${disk}' not found in domain`)
         emit({ type: 'block-job', uuid, disk, status: 'ready' })
         await atReady?.()
-        await writeFile(target, `disk ${disk} of simulated domain ${uuid}\n`, { flag: 'wx', mode: 0o600 })
+        const contents = format === 'qcow2' ? tinyQcow2() : Buffer.alloc(64 * 1024)
+        await writeFile(target, contents, { flag: 'wx', mode: 0o600 })
         emit({ type: 'block-job', uuid, disk, status: 'canceled' })
       }),
     stats: (groups) =>
