@@ -47,6 +47,9 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
     const store = await openSqliteStore({ path: state.database })
     parts.push(() => store.close())
     const images = createImageFiles({ directory: state.images, store, clock })
+    const recovered = await images.recover()
+    if (recovered.requeued + recovered.removed > 0)
+      log.info(recovered, 'cleaned up after uploads that did not end')
     const bus = createInProcessBus()
 
     const conductor = createConductor({
