@@ -15,6 +15,7 @@ import { limitRoutes } from './limits/limit-routes.ts'
 import { migrationRoutes } from './migrations/migration-routes.ts'
 import { quotaClassRoutes } from './quotas/quota-class-routes.ts'
 import { quotaSetRoutes } from './quotas/quota-set-routes.ts'
+import { removedRoutes } from './removed/removed-routes.ts'
 import { serverGroupRoutes } from './server-groups/server-group-routes.ts'
 import { serverRoutes } from './servers/server-routes.ts'
 import { serviceRoutes } from './services/service-routes.ts'
@@ -42,4 +43,5 @@ export const computeRoutes = (services: ApiServices): Route[] => [
   ...extensionRoutes(),
   ...imageProxyRoutes(services),
   ...imageMetadataRoutes(services),
+  ...removedRoutes(),
 ]
