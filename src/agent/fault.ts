@@ -4,23 +4,29 @@ import type { Fault, Verb } from '../contract/command.ts'
 /** A command's failure as the controller and the user are told it. */
 export function faultOf(thrown: unknown, verb: Verb, host: string): Fault {
   const error = toLodgeError(thrown)
+  const inner = isOfHost(error)
   return {
-    kind: error.kind,
-    code: error.status,
-    message: isMeantForUsers(error) ? error.message : sentences[verb](host),
+    kind: inner && !error.retryable ? 'internal' : error.kind,
+    code: inner && !error.retryable ? 500 : error.status,
+    message: inner ? sentences[verb](host) : error.message,
     details: chainOf(error),
     retry: retryOf(error, verb),
   }
 }
 
-/** These speak of what the user asked for or of what we found; all else is in the words of a library. */
-const plainKinds: ErrorKind[] = ['badRequest', 'notFound', 'tooLarge', 'gone', 'notImplemented', 'forbidden']
+/** Speaks of the inside of this host, in the words of libvirt or of a tool: details for the operator. */
+const isOfHost = (error: LodgeError): boolean => error.kind === 'internal' || error.details.call !== undefined
 
-const isMeantForUsers = (error: LodgeError): boolean =>
-  plainKinds.includes(error.kind) || error.details.plain === true
-
-/** Marks, as its details, an error of the agent whose sentence is for users. */
-export const plain = { plain: true }
+/** These speak of what the user asked for, or of a server that is not as it should be: it is so on every host. */
+const kindsOfRequest: ErrorKind[] = [
+  'badRequest',
+  'conflict',
+  'forbidden',
+  'gone',
+  'notFound',
+  'notImplemented',
+  'tooLarge',
+]
 
 const sentences: Record<Verb, (host: string) => string> = {
   spawn: (host) => `Host ${host} could not build the server.`,
@@ -35,9 +41,9 @@ const sentences: Record<Verb, (host: string) => string> = {
   snapshot: (host) => `Host ${host} could not make an image of the server.`,
 }
 
-/** The user's mistakes fail everywhere; what else keeps one host from building need not trouble another. */
+/** What keeps one host from building need not trouble another. */
 function retryOf(error: LodgeError, verb: Verb): Fault['retry'] {
-  if (error.details.superseded === true || plainKinds.includes(error.kind)) return 'never'
+  if (!isOfHost(error) && kindsOfRequest.includes(error.kind)) return 'never'
   if (verb === 'spawn') return 'other-host'
   return error.retryable ? 'same-host' : 'never'
 }

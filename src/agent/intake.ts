@@ -3,7 +3,7 @@ import { LodgeError } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
 import type { Command, Outcome, Verb } from '../contract/command.ts'
 import { agentStops } from './agent-stops.ts'
-import { faultOf, plain } from './fault.ts'
+import { faultOf } from './fault.ts'
 import type { HostJournal } from './host-journal.ts'
 import type { Semaphore } from './semaphore.ts'
 import { createServerQueues, type ServerQueues } from './server-queues.ts'
@@ -127,9 +127,7 @@ export function createIntake(options: IntakeOptions): Intake {
     for (const { command, abort } of runs.values()) {
       if (command.id === newer.id) break
       if (command.serverId === newer.serverId && isSuperseded(command, newer))
-        abort.abort(
-          new LodgeError('conflict', reasons[newer.verb] ?? '', { details: { ...plain, superseded: true } }),
-        )
+        abort.abort(new LodgeError('conflict', reasons[newer.verb] ?? ''))
     }
   }
 

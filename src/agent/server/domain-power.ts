@@ -5,24 +5,19 @@ import { powerState } from '../../model/server-state.ts'
 import type { ServerDisks } from '../disk/disks.ts'
 import { domainXml, type DomainXml } from '../domain-xml/domain-xml.ts'
 import { isActive } from '../domain-watch.ts'
-import { plain } from '../fault.ts'
 import type { VerbContext } from './verb.ts'
 
 /** The domain of a server that must have one. @throws LodgeError notFound */
 export async function needDomain(context: VerbContext, serverId: string): Promise<DomainSummary> {
   const domain = await context.hypervisor.findDomain(serverId)
-  if (!domain)
-    throw new LodgeError('notFound', `The server has no domain on host ${context.host}`, { details: plain })
+  if (!domain) throw new LodgeError('notFound', `The server has no domain on host ${context.host}`)
   return domain
 }
 
 /** The disks that the host has on record for a server. @throws LodgeError notFound */
 export async function needDisks(context: VerbContext, serverId: string): Promise<ServerDisks> {
   const disks = await context.disks.describe(serverId)
-  if (!disks)
-    throw new LodgeError('notFound', `The disks of the server are not on host ${context.host}`, {
-      details: plain,
-    })
+  if (!disks) throw new LodgeError('notFound', `The disks of the server are not on host ${context.host}`)
   return disks
 }
 
@@ -38,7 +33,6 @@ export function refuse(what: string, domain: DomainSummary): never {
   throw new LodgeError(
     'conflict',
     `Cannot ${what} the guest, because it is ${words[domain.powerState] ?? 'in no state'}`,
-    { details: plain },
   )
 }
 

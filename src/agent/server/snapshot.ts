@@ -4,7 +4,6 @@ import { LodgeError, messageOf } from '../../base/errors.ts'
 import type { Command } from '../../contract/command.ts'
 import { powerState, type PowerState } from '../../model/server-state.ts'
 import { isActive } from '../domain-watch.ts'
-import { plain } from '../fault.ts'
 import { isKind, needDisks } from './domain-power.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
 
@@ -80,7 +79,6 @@ async function freeze(context: VerbContext, serverId: string): Promise<void> {
         'The image demands a quiesced guest, and the guest agent did not do it',
         {
           cause: error,
-          details: plain,
         },
       )
     if (!isKind(error, 'conflict'))

@@ -58,20 +58,34 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
     if (!options.connected()) throw new LodgeError('unavailable', 'internal error: client socket is closed')
   }
 
+  async function attempt<T>(
+    call: SimulatedCall,
+    uuid: string | undefined,
+    work: () => T | Promise<T>,
+  ): Promise<T> {
+    checkConnection()
+    for (const listener of listeners) listener(call, uuid)
+    const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
+    if (ms > 0) {
+      await options.clock.sleep(ms * (0.5 + random()))
+      checkConnection()
+    }
+    const failure = takeFailure(call, uuid)
+    if (failure && !failure.after) throw failure.error
+    const result = await work()
+    if (failure) throw failure.error
+    return result
+  }
+
   return {
     async run(call, uuid, work) {
-      checkConnection()
-      for (const listener of listeners) listener(call, uuid)
-      const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
-      if (ms > 0) {
-        await options.clock.sleep(ms * (0.5 + random()))
-        checkConnection()
+      try {
+        return await attempt(call, uuid, work)
+      } catch (error) {
+        // As libvirt's errors do, it says which call failed.
+        if (error instanceof LodgeError) error.details.call ??= call
+        throw error
       }
-      const failure = takeFailure(call, uuid)
-      if (failure && !failure.after) throw failure.error
-      const result = await work()
-      if (failure) throw failure.error
-      return result
     },
     fail(call, failure) {
       failures.set(call, [...(failures.get(call) ?? []), { ...failure }])

@@ -192,17 +192,21 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
         needAgent(machine)
         machine.guest.frozen = false
       }),
-    copyDisk: (uuid, disk, target, { format, atReady }) =>
-      onDomain('copyDisk', uuid, async ({ domain }) => {
+    copyDisk: async (uuid, disk, target, { format, atReady }) => {
+      await onDomain('copyDisk', uuid, async ({ domain }) => {
         needActive(domain)
         if (!domain.definition.disks.includes(disk))
           throw new LodgeError('internal', `invalid argument: disk '${disk}' not found in domain`)
-        emit({ type: 'block-job', uuid, disk, status: 'ready' })
-        await atReady?.()
         const contents = format === 'qcow2' ? tinyQcow2() : Buffer.alloc(64 * 1024)
         await writeFile(target, contents, { flag: 'wx', mode: 0o600 })
+        emit({ type: 'block-job', uuid, disk, status: 'ready' })
+      })
+      try {
+        await atReady?.()
+      } finally {
         emit({ type: 'block-job', uuid, disk, status: 'canceled' })
-      }),
+      }
+    },
     stats: (groups) =>
       calls.run('stats', undefined, () => {
         const now = clock.now()
