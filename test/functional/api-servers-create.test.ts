@@ -116,12 +116,12 @@ test('the form of the boot disk that clients send is the same as imageRef', asyn
 
 test('what cannot be made is refused in words, and leaves nothing', async () => {
   await using bed = await serverBed()
-  const queued = await bed.addImage({ status: 'queued' })
-  const foreign = await bed.addImage({ owner: abroad.projectId })
-  const large = await bed.addImage({ virtualSizeBytes: 2 ** 31 })
-  const hungry = await bed.addImage({ minRamMiB: 1024 })
-  const wide = await bed.addImage({ minDiskGiB: 5 })
-  const driven = await bed.addImage({ properties: { img_config_drive: 'mandatory' } })
+  const queued = await bed.addBootImage({ status: 'queued' })
+  const foreign = await bed.addBootImage({ owner: abroad.projectId })
+  const large = await bed.addBootImage({ virtualSizeBytes: 2 ** 31 })
+  const hungry = await bed.addBootImage({ minRamMiB: 1024 })
+  const wide = await bed.addBootImage({ minDiskGiB: 5 })
+  const driven = await bed.addBootImage({ properties: { img_config_drive: 'mandatory' } })
   const flavor = await getFlavor(bed.store.db, '1')
   await insertFlavor(bed.store.db, { ...flavor!, id: 'secret', name: 'secret', isPublic: false })
   const volume = { uuid: bed.imageId, source_type: 'image', destination_type: 'volume', boot_index: 0 }

@@ -10,7 +10,7 @@ export interface ServerBed extends ComputeBed {
   imageId: string
   /** How often the conductor was told that there is work. */
   wakes(): number
-  addImage(more?: Partial<ImageRecord>): Promise<string>
+  addBootImage(more?: Partial<ImageRecord>): Promise<string>
   /** The body of a create that passes; `more` goes into `server`. */
   body(more?: object, beside?: object): object
 }
@@ -21,7 +21,7 @@ export async function serverBed(): Promise<ServerBed> {
   bed.services.wake = () => {
     wakes += 1
   }
-  const addImage = async (more: Partial<ImageRecord> = {}): Promise<string> => {
+  const addBootImage = async (more: Partial<ImageRecord> = {}): Promise<string> => {
     const image = { ...smallImage(bed.clock.time), ...more }
     await insertImage(bed.store.db, image)
     return image.id
@@ -54,12 +54,12 @@ export async function serverBed(): Promise<ServerBed> {
     publicKey: 'ssh-ed25519 AAAA me',
     createdAt: bed.clock.time,
   })
-  const imageId = await addImage()
+  const imageId = await addBootImage()
   return {
     ...bed,
     imageId,
     wakes: () => wakes,
-    addImage,
+    addBootImage,
     body: (more = {}, beside = {}) => ({
       server: { name: 'a server', flavorRef: '1', imageRef: imageId, networks: 'none', ...more },
       ...beside,
