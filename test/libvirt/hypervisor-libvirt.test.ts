@@ -149,6 +149,33 @@ describe('libvirt alone', () => {
     await hypervisor.undefine(uuid)
   })
 
+  test('a copy that was cut off does not stand in the way of the next', async () => {
+    const uuid = await define({ bootable: false })
+    await hypervisor.start(uuid)
+    const how = { format: 'raw', shallow: false } as const
+    const never = (reached: () => void) => () => (reached(), new Promise<void>(() => {}))
+    // Its agent ends.
+    const other = await open()
+    const first = Promise.withResolvers<void>()
+    void other
+      .copyDisk(uuid, 'vda', join(dir, 'cut-1'), { ...how, atReady: never(first.resolve) })
+      .catch(first.reject)
+    await first.promise
+    await other.close()
+    // Its libvirtd is killed.
+    const second = Promise.withResolvers<void>()
+    void hypervisor
+      .copyDisk(uuid, 'vda', join(dir, 'cut-2'), { ...how, atReady: never(second.resolve) })
+      .catch(second.reject)
+    await second.promise
+    await libvirtd.kill9()
+    await libvirtd.restart()
+    await until('the connection to be back', 20_000, () => hypervisor.connected, 5)
+    await hypervisor.copyDisk(uuid, 'vda', join(dir, 'whole'), how)
+    await hypervisor.destroy(uuid)
+    await hypervisor.undefine(uuid)
+  })
+
   test('events of a guest’s life, each with its details and the power after it', async () => {
     const uuid = await define({ bootable: false })
     events = []

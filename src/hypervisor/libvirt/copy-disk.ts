@@ -6,6 +6,7 @@ import {
   VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB,
   VIR_DOMAIN_BLOCK_JOB_FAILED,
   VIR_DOMAIN_BLOCK_JOB_READY,
+  VIR_DOMAIN_BLOCK_JOB_TYPE_COPY,
 } from '../../libvirt/constants.ts'
 import type { Libvirt } from '../../libvirt/libvirt.ts'
 
@@ -24,12 +25,14 @@ const askEveryMs = 1000
 
 /**
  * Mirrors the disk of a running domain into a new file until both are the same, calls `atReady`, and ends the mirror
- * there: the file holds the disk at that moment, and the guest goes on writing to its own.
+ * there: the file holds the disk at that moment, and the guest goes on writing to its own. One copy of a disk at a
+ * time: an earlier one that was cut off is ended first.
  * @throws LodgeError internal when the copy fails; the target may then be there in part
  */
 export async function copyDisk(libvirt: Libvirt, clock: Clock, copy: DiskCopy): Promise<void> {
   const { uuid, disk } = copy
   const flags = VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | (copy.shallow ? VIR_DOMAIN_BLOCK_COPY_SHALLOW : 0)
+  await endCopyCutOff(libvirt, uuid, disk)
   const mirror = watchMirror(libvirt, uuid, disk)
   try {
     await libvirt.call('domainBlockCopy', {
@@ -48,6 +51,13 @@ export async function copyDisk(libvirt: Libvirt, clock: Clock, copy: DiskCopy): 
   } finally {
     mirror.stop()
   }
+}
+
+/** A mirror whose agent or libvirtd ended goes on in QEMU for ever, and libvirt allows only one. */
+async function endCopyCutOff(libvirt: Libvirt, uuid: string, disk: string): Promise<void> {
+  const { present, type } = await libvirt.call('domainGetBlockJobInfo', { uuid, disk })
+  if (present === 1 && type === VIR_DOMAIN_BLOCK_JOB_TYPE_COPY)
+    await libvirt.call('domainBlockJobAbort', { uuid, disk })
 }
 
 const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@' })
