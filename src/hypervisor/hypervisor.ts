@@ -95,12 +95,19 @@ export interface Hypervisor {
   /**
    * Copies a disk of a running domain to the new file `target` while the guest runs on, and ends when `target`
    * holds the disk at one moment: mirror until ready, then `atReady` (quiesce), abort without pivot, then leave.
+   * One copy of a disk at a time: what an earlier one left behind that was cut off is ended first.
+   * @throws the signal's reason when it is aborted before the copy is ready
    */
   copyDisk(
     uuid: string,
     disk: string,
     target: string,
-    options: { format: 'qcow2' | 'raw'; shallow: boolean; atReady?: () => Promise<void> },
+    options: {
+      format: 'qcow2' | 'raw'
+      shallow: boolean
+      atReady?: () => Promise<void>
+      signal?: AbortSignal
+    },
   ): Promise<void>
   /** Statistics by libvirt's group names (`state`, `cpu-total`, `balloon`, `vcpu`, `block`, `interface`). */
   stats(groups: string[]): Promise<Map<string, Record<string, string | number | boolean>>>

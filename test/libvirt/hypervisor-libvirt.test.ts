@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { cpus, hostname, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -12,6 +12,7 @@ import type { ServerDisk } from '../../src/agent/disk/disks.ts'
 import { domainXml } from '../../src/agent/domain-xml/domain-xml.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { defaultConfig } from '../../src/base/config.ts'
+import { LodgeError } from '../../src/base/errors.ts'
 import { newUuid } from '../../src/base/ids.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import type { DomainEvent, Hypervisor } from '../../src/hypervisor/hypervisor.ts'
@@ -174,6 +175,25 @@ describe('libvirt alone', () => {
     await hypervisor.copyDisk(uuid, 'vda', join(dir, 'whole'), how)
     await hypervisor.destroy(uuid)
     await hypervisor.undefine(uuid)
+  })
+
+  test('a copy under way is given up at once', async () => {
+    const uuid = await define({ bootable: false })
+    const bytes = 512 * 2 ** 20
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', diskOf(uuid), `${bytes}`])
+    await run('qemu-io', ['-f', 'qcow2', '-c', `write -P 1 0 ${bytes}`, diskOf(uuid)])
+    await hypervisor.start(uuid)
+    const abort = new AbortController()
+    const target = join(dir, 'long-copy')
+    const how = { format: 'raw', shallow: false, signal: abort.signal } as const
+    const copy = hypervisor.copyDisk(uuid, 'vda', target, how)
+    await until('the copy to begin', 10_000, () => existsSync(target), 1)
+    abort.abort(new LodgeError('conflict', 'no longer wanted'))
+    await assert.rejects(copy, { message: 'no longer wanted' })
+    assert.ok((await stat(target)).blocks * 512 < bytes)
+    await hypervisor.destroy(uuid)
+    await hypervisor.undefine(uuid)
+    await rm(diskOf(uuid))
   })
 
   test('events of a guest’s life, each with its details and the power after it', async () => {

@@ -158,6 +158,17 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       await assert.rejects(() => hypervisor.define('<pool/>'), LodgeError)
     })
 
+    test('refuses a second domain of the same name, and a second name for the same domain', async () => {
+      const uuid = await define()
+      const wish = { memoryMiB: 64, lodge: true, bootable: false }
+      const twin = await at.domainXml({ ...wish, uuid: newUuid(), name: `suite-${uuid}` })
+      await fails('internal', () => hypervisor.define(twin))
+      const renamed = await at.domainXml({ ...wish, uuid, name: `other-${uuid}` })
+      await fails('internal', () => hypervisor.define(renamed))
+      assert.equal((await found(uuid)).name, `suite-${uuid}`)
+      await hypervisor.undefine(uuid)
+    })
+
     test('a defined domain is listed, shut off, and known for ours by its metadata', async () => {
       const ours = await define()
       const other = await define({ lodge: false })
@@ -348,6 +359,22 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       const first = join(directory, 'failed')
       await fails('conflict', () => hypervisor.copyDisk(uuid, 'vda', first, { ...options, atReady }))
       await hypervisor.copyDisk(uuid, 'vda', join(directory, 'again'), options)
+      await remove(uuid)
+    })
+
+    test('gives a copy up when told to, and the guest can be copied again', async () => {
+      const uuid = await started()
+      const options = { format: 'raw', shallow: false } as const
+      const abort = new AbortController()
+      const given = new LodgeError('conflict', 'no longer wanted')
+      const copy = hypervisor.copyDisk(uuid, 'vda', join(directory, 'given-up'), {
+        ...options,
+        signal: abort.signal,
+        atReady: async () => assert.fail('went on'),
+      })
+      abort.abort(given)
+      await assert.rejects(copy, given)
+      await hypervisor.copyDisk(uuid, 'vda', join(directory, 'after-it'), options)
       await remove(uuid)
     })
 

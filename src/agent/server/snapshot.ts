@@ -32,7 +32,7 @@ async function copyRoot(
   signal: AbortSignal,
 ): Promise<PowerState> {
   const { serverId, params } = command
-  if (await copyLive(context, command, target)) return stateOf(context, serverId)
+  if (await copyLive(context, command, target, signal)) return stateOf(context, serverId)
   await rm(target, { force: true })
   await context.disks.exportRoot(serverId, target, params.diskFormat, { signal })
   return powerState.SHUTDOWN
@@ -43,10 +43,11 @@ async function copyLive(
   context: VerbContext,
   { serverId, params }: Command<'snapshot'>,
   target: string,
+  signal: AbortSignal,
 ): Promise<boolean> {
   if (!isActive(await stateOf(context, serverId))) return false
   const root = (await needDisks(context, serverId)).disks[0]!
-  const options = { format: params.diskFormat, shallow: false }
+  const options = { format: params.diskFormat, shallow: false, signal }
   let tried = false
   const atReady = async (): Promise<void> => {
     tried = true

@@ -18,6 +18,7 @@ export interface DiskCopy {
   format: 'qcow2' | 'raw'
   shallow: boolean
   atReady?: () => Promise<void>
+  signal?: AbortSignal
 }
 
 /** How often the job is asked for besides its events, which a reconnect may swallow, ms. */
@@ -27,12 +28,14 @@ const askEveryMs = 1000
  * Mirrors the disk of a running domain into a new file until both are the same, calls `atReady`, and ends the mirror
  * there: the file holds the disk at that moment, and the guest goes on writing to its own. One copy of a disk at a
  * time: an earlier one that was cut off is ended first.
- * @throws LodgeError internal when the copy fails; the target may then be there in part
+ * @throws LodgeError internal when the copy fails, the signal's reason when it is aborted before the copy is ready; the
+ * target may then be there in part
  */
 export async function copyDisk(libvirt: Libvirt, clock: Clock, copy: DiskCopy): Promise<void> {
-  const { uuid, disk } = copy
+  const { uuid, disk, signal } = copy
   const flags = VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB | (copy.shallow ? VIR_DOMAIN_BLOCK_COPY_SHALLOW : 0)
   await endCopyCutOff(libvirt, uuid, disk)
+  signal?.throwIfAborted()
   const mirror = watchMirror(libvirt, uuid, disk)
   try {
     await libvirt.call('domainBlockCopy', {
@@ -43,7 +46,7 @@ export async function copyDisk(libvirt: Libvirt, clock: Clock, copy: DiskCopy): 
       flags,
     })
     try {
-      await mirror.untilReady(clock)
+      await mirror.untilReady(clock, signal)
       await copy.atReady?.()
     } finally {
       await libvirt.call('domainBlockJobAbort', { uuid, disk })
@@ -90,7 +93,10 @@ function watchMirror(libvirt: Libvirt, uuid: string, disk: string) {
   }
   return {
     /** Resolves when the copy has caught up with the disk. */
-    untilReady: (clock: Clock): Promise<void> => {
+    untilReady: (clock: Clock, signal: AbortSignal | undefined): Promise<void> => {
+      const giveUp = (): void => reject(signal?.reason)
+      if (signal?.aborted) giveUp()
+      signal?.addEventListener('abort', giveUp, { signal: over.signal })
       ask(clock).catch((error: unknown) => {
         if (!over.signal.aborted) reject(error)
       })

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
 import type { Hypervisor } from '../hypervisor.ts'
@@ -66,10 +67,10 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
     checkConnection()
     for (const listener of listeners) listener(call, uuid)
     const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
-    if (ms > 0) {
-      await options.clock.sleep(ms * (0.5 + random()))
-      checkConnection()
-    }
+    // Never within the same turn of the event loop, as no real call comes back in it.
+    if (ms > 0) await options.clock.sleep(ms * (0.5 + random()))
+    else await setImmediate()
+    checkConnection()
     const failure = takeFailure(call, uuid)
     if (failure && !failure.after) throw failure.error
     const result = await work()

@@ -9,7 +9,7 @@ import {
   type SimulatedFailure,
   type SimulatedLatency,
 } from './call-behaviour.ts'
-import { readDomainXml } from './read-domain-xml.ts'
+import { readDomainXml, type DomainDefinition } from './read-domain-xml.ts'
 import { simulatedCapabilities } from './simulated-host.ts'
 import { createSimulatedDomain, type SimulatedDomain } from './simulated-domain.ts'
 import {
@@ -67,6 +67,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
   const capabilities = simulatedCapabilities(options.host)
   const behaviour: GuestBehaviour = { ...politeGuest, ...options.guests }
   const machines = new Map<string, Machine>()
+  const uuids = new Map<string, string>()
   const eventListeners = new Set<(event: DomainEvent) => void>()
   const connectionListeners = new Set<(connected: boolean) => void>()
   let connected = true
@@ -106,19 +107,36 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
   }
 
   function forgetIfGone(uuid: string): void {
-    if (machines.get(uuid)?.domain.gone) machines.delete(uuid)
+    const domain = machines.get(uuid)?.domain
+    if (!domain?.gone) return
+    machines.delete(uuid)
+    uuids.delete(domain.name)
   }
 
   function define(xml: string): void {
     const definition = readDomainXml(xml)
     let machine = machines.get(definition.uuid)
+    checkName(definition, machine)
     if (!machine) {
       const domain = createSimulatedDomain(definition, emit, () => clock.now())
       const guest = createSimulatedGuest(domain, clock, { ...behaviour }, () => forgetIfGone(definition.uuid))
       machine = { domain, guest }
       machines.set(definition.uuid, machine)
+      uuids.set(definition.name, definition.uuid)
     }
     machine.domain.define(definition)
+  }
+
+  /** A name and a uuid belong together, and to one domain. */
+  function checkName({ name, uuid }: DomainDefinition, known: Machine | undefined): void {
+    const owner = uuids.get(name)
+    if (owner !== undefined && owner !== uuid)
+      throw new LodgeError('internal', `operation failed: domain '${name}' already exists with uuid ${owner}`)
+    if (known && known.domain.name !== name)
+      throw new LodgeError(
+        'internal',
+        `operation failed: domain '${known.domain.name}' is already defined with uuid ${uuid}`,
+      )
   }
 
   return {
@@ -192,13 +210,14 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
         needAgent(machine)
         machine.guest.frozen = false
       }),
-    copyDisk: async (uuid, disk, target, { format, atReady }) => {
+    copyDisk: async (uuid, disk, target, { format, atReady, signal }) => {
       await onDomain('copyDisk', uuid, async ({ domain }) => {
         needActive(domain)
         if (!domain.definition.disks.includes(disk))
           throw new LodgeError('internal', `invalid argument: disk '${disk}' not found in domain`)
         const contents = format === 'qcow2' ? tinyQcow2() : Buffer.alloc(64 * 1024)
         await writeFile(target, contents, { flag: 'wx', mode: 0o600 })
+        signal?.throwIfAborted()
         emit({ type: 'block-job', uuid, disk, status: 'ready' })
       })
       try {
