@@ -12,8 +12,11 @@ import type { Db } from '../store/store.ts'
  * everything else by being read anew every few seconds.
  */
 export interface HostCache {
-  /** Reads again what operators or others have changed in the store, once for a batch of placements. */
-  refresh(db: Db): Promise<void>
+  /**
+   * Reads again what operators or others have changed in the store, once for a batch of placements. With
+   * `lookedWithinMs` not even looks if it did so that lately.
+   */
+  refresh(db: Db, lookedWithinMs?: number): Promise<void>
   /** Makes sure that there is something read; to be called before placing. */
   ensure(db: Db): Promise<void>
   /** Forgets what was read. */
@@ -45,6 +48,7 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
   let byName = new Map<string, CachedHost>()
   let version = ''
   let readAt = -Infinity
+  let lookedAt = -Infinity
 
   const isUp = (host: CachedHost, now: number): boolean =>
     !host.forcedDown && (now - host.lastSeenAt <= downAfterMs || now - startedAt <= settleMs)
@@ -61,8 +65,10 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
   }
 
   return {
-    refresh: async (db) => {
+    refresh: async (db, lookedWithinMs = 0) => {
       const now = clock.now()
+      if (readAt > -Infinity && now - lookedAt < lookedWithinMs) return
+      lookedAt = now
       const current = await servicesVersion(db)
       if (current === version && now - readAt < readAgainMs) return
       await read(db)

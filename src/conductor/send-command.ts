@@ -47,7 +47,7 @@ export async function sendCommand(context: ConductorContext, request: SendReques
       )
       tries += 1
     } else {
-      await context.hosts.refresh(context.store.db)
+      await context.hosts.refresh(context.store.db, 1000)
       if (context.hosts.isDown(plan.host)) return { kind: 'hostDown', fault: hostDownFault(plan.host) }
     }
     await interrupt.sleep(context.clock, delay)
