@@ -116,6 +116,7 @@ export function createAgent(options: AgentOptions): Agent {
   }
   const stopped = new AbortController()
   let leaveBus: (() => Promise<void>) | undefined
+  let comingOnline: Promise<void> | undefined
 
   function tellPower(command: Command, outcome: Outcome): void {
     if (!outcome.ok) powerReports.recheck(command.serverId)
@@ -166,10 +167,20 @@ export function createAgent(options: AgentOptions): Agent {
   const beat = safely('heartbeat', heartbeat)
   const count = safely('census', reconcile)
 
-  async function goOnline(): Promise<void> {
+  /** Once for each start of the agent; again only if it failed. */
+  function goOnline(): Promise<void> {
+    comingOnline ??= comeOnline().catch((error: unknown) => {
+      comingOnline = undefined
+      throw error
+    })
+    return comingOnline
+  }
+
+  async function comeOnline(): Promise<void> {
     if (hypervisor.kind === 'simulated') await restoreSimulatedGuests(context, journal)
     intake.recover()
     await afterBoot()
+    if (stopped.signal.aborted) return
     leaveBus = await bus.serve(hostName, endpoint)
     await beat()
     await count()
@@ -208,6 +219,7 @@ export function createAgent(options: AgentOptions): Agent {
     async stop() {
       stopped.abort()
       unsubscribe()
+      await comingOnline?.catch(() => {})
       await leaveBus?.()
       await intake.stop()
       powerReports.stop()

@@ -66,13 +66,13 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
   ): Promise<T> {
     checkConnection()
     for (const listener of listeners) listener(call, uuid)
+    const failure = takeFailure(call, uuid)
     const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
     // Never within the same turn of the event loop, as no real call comes back in it.
     if (ms > 0) await options.clock.sleep(ms * (0.5 + random()))
     else await setImmediate()
-    checkConnection()
-    const failure = takeFailure(call, uuid)
     if (failure && !failure.after) throw failure.error
+    if (!failure) checkConnection()
     const result = await work()
     if (failure) throw failure.error
     return result
