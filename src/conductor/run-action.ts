@@ -12,22 +12,21 @@
  * Every arrow with a change is one transaction. Between them the run may stop at any point (crash, shutdown, lost
  * lease): whoever leases the action next goes on from the step that the action's row names.
  */
-import { LodgeError, toLodgeError } from '../base/errors.ts'
+import { LodgeError } from '../base/errors.ts'
 import type { Fault } from '../contract/command.ts'
 import type { Action } from '../model/action.ts'
 import type { Server } from '../model/server.ts'
-import type { PowerState } from '../model/server-state.ts'
-import { finishAction, finishSteps, insertStep, saveProgress } from '../store/actions.ts'
-import { insertFault } from '../store/server-faults.ts'
+import { finishSteps, insertStep } from '../store/actions.ts'
 import { getServer } from '../store/servers.ts'
 import type { Db } from '../store/store.ts'
 import { definitionOf } from './actions/action-table.ts'
 import type { ConductorContext } from './context.ts'
 import { deadlineFault, faultOfThrown } from './faults.ts'
+import { endFailed, endSuperseded } from './end-action.ts'
 import type { Interrupt } from './interrupt.ts'
 import { faultOfResult, sendCommand, type SendResult } from './send-command.ts'
-import { settle } from './server-change.ts'
-import type { ActionScene, Change, CommandPlan, Step } from './step.ts'
+import { attemptOf, changed, end, save } from './scene.ts'
+import type { ActionScene, CommandPlan, Step } from './step.ts'
 
 /** An action in work. */
 export interface Run {
@@ -303,129 +302,15 @@ async function showUndo(
   )
 }
 
-/** Ends an action that failed for good: the server in a clean state, with the fault. */
-async function endFailed(scene: ActionScene, cause: Fault): Promise<void> {
-  const { context, definition, action } = scene
-  const observed = definition.asksPowerState ? await askPowerState(scene) : null
-  const fault = definition.finalFault?.(scene, cause) ?? cause
-  const patch = definition.failed(scene, fault, observed)
-  await context.writer.write(async (trx) => {
-    const now = context.clock.now()
-    const { ours } = await settle(trx, scene, { taskState: null, ...patch })
-    if (ours)
-      await insertFault(trx, action.serverId, {
-        code: fault.code,
-        message: fault.message,
-        details: fault.details,
-        createdAt: now,
-      })
-    await finishSteps(trx, action.id, {
-      result: 'Error',
-      details: fault.message,
-      traceback: fault.details,
-      now,
-    })
-    await definition.abandoned?.(trx, scene)
-    await end(trx, scene, 'failed', 'Error')
-  })
-}
-
-async function endSuperseded(trx: Db, scene: ActionScene): Promise<void> {
-  const now = scene.context.clock.now()
-  await finishSteps(trx, scene.action.id, {
-    result: 'Error',
-    details: 'Another request took the server over.',
-    now,
-  })
-  await scene.definition.abandoned?.(trx, scene)
-  await end(trx, scene, 'failed', 'Error')
-}
-
-/** Ends an action that cannot be worked on for a defect of ours, with as little as possible. */
-export async function giveUp(context: ConductorContext, run: Run, thrown: unknown): Promise<void> {
-  const definition = definitionOf(run.action.name)
-  const fault = faultOfThrown(thrown)
-  await context.writer.write(async (trx) => {
-    const now = context.clock.now()
-    if (definition) {
-      const scene: ActionScene = { context, action: run.action, server: run.server, definition }
-      const { ours } = await settle(trx, scene, { vmState: 'error', taskState: null })
-      if (ours) await insertFault(trx, run.server.id, { ...fault, createdAt: now })
-    }
-    await finishSteps(trx, run.action.id, { result: 'Error', details: fault.message, now })
-    await finishAction(trx, run.action.id, { owner: context.id, state: 'failed', message: 'Error', now })
-  })
-}
-
-/** How long the failure path waits for an agent to say whether the guest runs. */
-const askMs = 5000
-
-async function askPowerState(scene: ActionScene): Promise<PowerState | null> {
-  const { context, server } = scene
-  if (server.host === null) return null
-  const abort = new AbortController()
-  const answer = context.bus
-    .ask({ version: 1, host: server.host, name: 'powerState', params: { serverId: server.id } })
-    .then(
-      (result) => result.powerState,
-      () => null,
-    )
-  const late = context.clock.sleep(askMs, abort.signal).then(
-    () => null,
-    () => null,
-  )
-  const observed = await Promise.race([answer, late])
-  abort.abort()
-  return observed
-}
-
 const currentStep = (scene: ActionScene): Step => scene.definition.steps[scene.action.step]!
 
 const commandId = (scene: ActionScene, step: string): string =>
   `${scene.action.id}-${attemptOf(scene.action)}-${step}`
 
-/** Counts from 1. */
-export const attemptOf = (action: Action): number => (action.progress['attempt'] as number | undefined) ?? 1
-
 const expired = (scene: ActionScene): Fault => {
   const { action } = scene
   return deadlineFault(action.name, Math.round((action.deadline - action.startedAt) / 1000))
 }
-
-function changed(
-  scene: ActionScene,
-  change: Change,
-  action: Partial<Pick<Action, 'step' | 'state'>> = {},
-): ActionScene {
-  return {
-    ...scene,
-    server: change.server ? { ...scene.server, ...change.server } : scene.server,
-    action: { ...scene.action, ...action, progress: { ...scene.action.progress, ...change.progress } },
-  }
-}
-
-async function save(trx: Db, scene: ActionScene): Promise<void> {
-  const { context, action } = scene
-  if (!(await saveProgress(trx, action, context.id, context.clock.now()))) throw leaseLost(action)
-}
-
-async function end(
-  trx: Db,
-  scene: ActionScene,
-  state: 'done' | 'failed',
-  message: string | null,
-): Promise<void> {
-  const { context, action } = scene
-  const now = context.clock.now()
-  if (!(await finishAction(trx, action.id, { owner: context.id, state, message, now })))
-    throw leaseLost(action)
-}
-
-const leaseLost = (action: Action): LodgeError =>
-  new LodgeError('gone', `The action ${action.id} is held by another conductor now.`)
-
-/** Whether a run ended because another conductor has the action now. */
-export const isLeaseLost = (thrown: unknown): boolean => toLodgeError(thrown).kind === 'gone'
 
 function pass(scene: ActionScene, at: Position): void {
   const step = scene.definition.steps[scene.action.step]?.name ?? '-'

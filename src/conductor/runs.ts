@@ -3,8 +3,10 @@ import type { Server } from '../model/server.ts'
 import { getAction } from '../store/actions.ts'
 import { getServer } from '../store/servers.ts'
 import type { ConductorContext } from './context.ts'
+import { giveUp } from './end-action.ts'
 import { Interrupt } from './interrupt.ts'
-import { giveUp, isLeaseLost, runAction, type Run } from './run-action.ts'
+import { runAction, type Run } from './run-action.ts'
+import { isLeaseLost } from './scene.ts'
 
 /** The actions in work: each server's in order, one at a time. */
 export interface Runs {

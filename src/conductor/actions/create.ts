@@ -1,6 +1,7 @@
 import type { Fault, SpawnResult } from '../../contract/command.ts'
 import type { ActionParams } from '../../model/action.ts'
 import { release } from '../../store/allocations.ts'
+import { attemptOf } from '../scene.ts'
 import { settle } from '../server-change.ts'
 import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Step } from '../step.ts'
@@ -78,7 +79,7 @@ const isForced = (scene: ActionScene): boolean =>
   (scene.action.params as ActionParams['create']).forcedHost != null
 
 const attemptsLeft = (scene: ActionScene): boolean =>
-  ((scene.action.progress['attempt'] as number | undefined) ?? 1) < scene.context.config.scheduler.maxAttempts
+  attemptOf(scene.action) < scene.context.config.scheduler.maxAttempts
 
 /** The fault of the last build that could have gone on elsewhere, if it was the hosts that ran out. */
 function lastBuildFault(scene: ActionScene, fault: Fault): Fault | null {
