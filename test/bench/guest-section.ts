@@ -4,13 +4,15 @@
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { VIR_DOMAIN_EVENT_STARTED } from '../../src/libvirt/constants.ts'
 import { openLibvirt, type Libvirt } from '../../src/libvirt/libvirt.ts'
 import { makeBed, type Bed } from '../support/bed.ts'
+import { longestHalt, startIdleLoop, watchedLoop } from './longest-halt.ts'
 import { sampleOf, timed } from './measure.ts'
 import type { Row } from './row.ts'
 
@@ -18,7 +20,10 @@ const run = promisify(execFile)
 const rounds = 9
 
 export async function guestSection(): Promise<Row[]> {
-  const bed = await makeBed()
+  const halts = mkdtempSync(join(tmpdir(), 'lodge-halts-'))
+  const [ofLodge, ofMachine] = ['lodge', 'machine'].map((name) => join(halts, name)) as [string, string]
+  const bed = await makeBed({}, watchedLoop(ofLodge))
+  const idle = startIdleLoop(ofMachine)
   const libvirt = await openLibvirt({ uri: bed.libvirtd.uri })
   try {
     const pattern = await bed.create('pattern')
@@ -26,10 +31,19 @@ export async function guestSection(): Promise<Row[]> {
     await bed.api.must('POST', `/compute/v2.1/servers/${pattern}/action`, { 'os-stop': null })
     await bed.reach(pattern, ['SHUTOFF'])
     const template = await readTemplate(libvirt, bed, pattern)
-    return [...(await measureCreate(bed, libvirt, template)), ...(await measureVerbs(bed, libvirt, template))]
+    await Promise.all([longestHalt(bed.lodge.pid, ofLodge), longestHalt(idle.pid!, ofMachine)])
+    const rows = [
+      ...(await measureCreate(bed, libvirt, template)),
+      ...(await measureVerbs(bed, libvirt, template)),
+    ]
+    const machine = await longestHalt(idle.pid!, ofMachine)
+    const lodge = await longestHalt(bed.lodge.pid, ofLodge)
+    return [...rows, row('longest halt of the event loop', machine, lodge, 'adds at most', 20)]
   } finally {
     await libvirt.close()
+    idle.kill()
     await bed.remove()
+    rmSync(halts, { recursive: true, force: true })
   }
 }
 

@@ -3,10 +3,11 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { execPath } from 'node:process'
 import type { PartialConfig } from '../../src/base/config-schema.ts'
 import { buildGuestImage } from '../guest/build-guest-image.ts'
 import { freePort } from './free-port.ts'
-import { startLodge, type LodgeProcess } from './lodge-process.ts'
+import { startLodge, type LodgeProcess, type LodgeProcessOptions } from './lodge-process.ts'
 import { login, type OpenStackApi } from './openstack-api.ts'
 import { startPrivateLibvirtd, type PrivateLibvirtd } from './private-libvirtd.ts'
 import { until } from './until.ts'
@@ -34,7 +35,10 @@ export interface Bed {
 const main = join(import.meta.dirname, '../../src/main.ts')
 
 /** Makes one; `settings` go into Lodge's settings file. Everything is gone after `remove()`. */
-export async function makeBed(settings: PartialConfig = {}): Promise<Bed> {
+export async function makeBed(
+  settings: PartialConfig = {},
+  process: Pick<LodgeProcessOptions, 'nodeFlags' | 'env'> = {},
+): Promise<Bed> {
   const directory = mkdtempSync(join(tmpdir(), 'lodge-bed-'))
   const state = join(directory, 'state')
   const libvirtd = await startPrivateLibvirtd({ dir: directory })
@@ -42,7 +46,7 @@ export async function makeBed(settings: PartialConfig = {}): Promise<Bed> {
   writeFileSync(settingsFile, JSON.stringify(settings))
   const port = await freePort()
   const start = () =>
-    startLodge({ state, port, flags: ['--libvirt-uri', libvirtd.uri, '--config', settingsFile] })
+    startLodge({ ...process, state, port, flags: ['--libvirt-uri', libvirtd.uri, '--config', settingsFile] })
 
   const lodge = await start()
   const api = await login(lodge.cloudsFile, lodge.url)
@@ -67,7 +71,7 @@ export async function makeBed(settings: PartialConfig = {}): Promise<Bed> {
     },
     doctor: () => {
       const words = [main, 'doctor', '--state', state, '--libvirt-uri', libvirtd.uri]
-      const { status, stdout, stderr } = spawnSync(process.execPath, words, {
+      const { status, stdout, stderr } = spawnSync(execPath, words, {
         encoding: 'utf8',
         timeout: 60_000,
       })

@@ -14,6 +14,9 @@ export interface LodgeProcessOptions {
   logFile?: string
   /** Leads a session of its own, so that a Ctrl-C at the terminal does not reach it. */
   detached?: boolean
+  /** Words before the program for Node itself, and further variables of its environment. */
+  nodeFlags?: string[]
+  env?: Record<string, string>
   /** Gives up waiting for it to answer. */
   signal?: AbortSignal
 }
@@ -48,7 +51,8 @@ export async function startLodge(options: LodgeProcessOptions): Promise<LodgePro
     `127.0.0.1:${options.port}`,
     ...(options.flags ?? []),
   ]
-  const child = spawn(process.execPath, [main, ...words], {
+  const child = spawn(process.execPath, [...(options.nodeFlags ?? []), main, ...words], {
+    env: { ...process.env, ...options.env },
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: options.detached ?? false,
   })
