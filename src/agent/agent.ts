@@ -193,7 +193,7 @@ export function createAgent(options: AgentOptions): Agent {
     const before = journal.bootId()
     if (bootId === undefined || bootId === before) return
     if (before !== undefined && config.resumeGuestsOnHostBoot)
-      void restartGuests(context, journal, intake)
+      void restartGuests(context, journal, intake, powerReports.recheck)
         .then(() => journal.setBootId(bootId))
         .catch(logBoot)
     else await journal.setBootId(bootId)

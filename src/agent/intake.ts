@@ -59,6 +59,8 @@ export function createIntake(options: IntakeOptions): Intake {
   function begin(command: Command, isNew: boolean): Promise<Outcome> {
     const abort = new AbortController()
     const accepted = isNew ? journal.accept(command) : Promise.resolve()
+    // The queue looks at it later.
+    accepted.catch(() => {})
     const outcome = queues.add(command.serverId, async () => {
       try {
         await accepted
@@ -111,7 +113,10 @@ export function createIntake(options: IntakeOptions): Intake {
           { err: error, server: command.serverId, request: command.requestId },
           `${command.verb} failed`,
         )
-      return { outcome: { ok: false, fault: faultOf(error, command.verb, host) } }
+      // What was cut short may say so in its own way; the reason is what counts.
+      return {
+        outcome: { ok: false, fault: faultOf(signal.aborted ? signal.reason : error, command.verb, host) },
+      }
     }
   }
 

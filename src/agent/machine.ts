@@ -28,7 +28,8 @@ export function thisMachine(): Machine {
 async function findDefaultInterface(): Promise<string> {
   // Loaded when first wanted: simulated hosts and tests do without.
   const { networkInterfaceDefault } = await import('systeminformation')
-  return networkInterfaceDefault()
+  // Without an answer the first address that leads outward has to do.
+  return networkInterfaceDefault().catch(() => '')
 }
 
 function addressOf(preferred: string): string {

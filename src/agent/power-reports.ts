@@ -14,7 +14,7 @@ import { saysOff } from './domain-watch.ts'
 export interface PowerReports {
   /** What the controller knows from an outcome or a census. Events since then are looked at again. */
   told(serverId: string, state: PowerState): void
-  /** A command failed, and nobody knows what it left behind. */
+  /** Something was done to the guest of which nobody was told the end: a command failed, or the host booted. */
   recheck(serverId: string): void
   forget(serverId: string): void
   stop(): void
@@ -89,7 +89,7 @@ export function createPowerReports(options: PowerReportsOptions): PowerReports {
       if (byEvents === undefined || byEvents === state) return
       plan(serverId, planned.get(serverId)?.cause ?? 'changed during a command', holdBackMs)
     },
-    recheck: (serverId) => plan(serverId, 'after a failed command', 0),
+    recheck: (serverId) => plan(serverId, 'looked at again', 0),
     forget(serverId) {
       told.delete(serverId)
       planned.get(serverId)?.cancel.abort()

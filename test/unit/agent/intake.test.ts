@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { createIntake } from '../../../src/agent/intake.ts'
+import { openJournal } from '../../../src/agent/journal.ts'
+import { systemClock } from '../../../src/base/clock.ts'
 import { LodgeError } from '../../../src/base/errors.ts'
 import { newUuid } from '../../../src/base/ids.ts'
+import { silentLogger } from '../../../src/base/logging.ts'
 import { createSimulatedDisks } from '../../../src/agent/disk/simulated-disks.ts'
 import { powerState } from '../../../src/model/server-state.ts'
 import { commandOf, createAgentHarness, newSpec } from '../../support/agent-harness.ts'
@@ -115,6 +119,45 @@ test('a hard reboot does not wait for a soft one that gets nowhere', async () =>
   const outcome = await soft
   assert.ok(!outcome.ok)
   assert.match(outcome.fault.message, /hard reboot/)
+})
+
+test('what cannot be journaled is not begun, and a build may go elsewhere', async () => {
+  const journal = openJournal(':memory:')
+  const host = journal.forHost('a')
+  let begun = 0
+  const intake = createIntake({
+    host: 'a',
+    journal: {
+      ...host,
+      accept: async () => {
+        throw new LodgeError('internal', 'The journal cannot be written: disk is full')
+      },
+    },
+    perform: async () => {
+      begun++
+      return { result: {} }
+    },
+    limits: {},
+    onFinished: () => {},
+    clock: systemClock,
+    log: silentLogger(),
+  })
+  const spec = newSpec()
+  const outcomes = await Promise.all([
+    intake.command(commandOf('spawn', spec.id, { spec })),
+    intake.command(commandOf('pause', spec.id, {})),
+  ])
+  const faults = outcomes.map((outcome) => (outcome.ok ? undefined : outcome.fault))
+  assert.deepEqual(
+    faults.map((fault) => [fault?.kind, fault?.retry]),
+    [
+      ['internal', 'other-host'],
+      ['internal', 'never'],
+    ],
+  )
+  assert.match(faults[0]?.details ?? '', /disk is full/)
+  assert.equal(begun, 0)
+  await journal.close()
 })
 
 test('what does not fit this agent is refused and not journaled', async () => {

@@ -135,6 +135,11 @@ test('after a boot of the host, guests that ran are started if so configured', a
     )
     const { RUNNING, SHUTDOWN } = powerState
     assert.deepEqual(states, [resumeGuestsOnHostBoot ? RUNNING : SHUTDOWN, SHUTDOWN, SHUTDOWN])
+    const told = harness.powerReports().filter(({ serverId }) => serverId === ran.id)
+    assert.deepEqual(
+      told.map(({ powerState: state }) => state),
+      resumeGuestsOnHostBoot ? [RUNNING] : [],
+    )
     // The agent's own next start is no boot.
     await harness.must('stop', ran.id, off)
     await harness.hypervisor.start(stopped.id)
