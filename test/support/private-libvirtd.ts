@@ -4,7 +4,7 @@
  * private, with its own virtlogd. Network and host name are the machine's. Needs root.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import {
   cpSync,
   existsSync,
@@ -121,6 +121,8 @@ function prepare(dir: string, options: PrivateLibvirtdOptions): void {
       ...(options.libvirtdConf ?? []),
     ]),
   )
+  // Ports of its own for screens: two libvirtds that look for a free one at the same time find the same.
+  const firstPort = 20_000 + randomInt(120) * 100
   // QEMU as root, and files left as they are: disks may then be anywhere, also in a temporary directory.
   writeFileSync(
     join(dir, 'etc/qemu.conf'),
@@ -131,6 +133,8 @@ function prepare(dir: string, options: PrivateLibvirtdOptions): void {
       'remember_owner = 0',
       'security_driver = "none"',
       'namespaces = [ ]',
+      `remote_display_port_min = ${firstPort}`,
+      `remote_display_port_max = ${firstPort + 99}`,
       ...(options.qemuConf ?? []),
     ]),
   )
