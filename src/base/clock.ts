@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
-  /** Resolves after `ms`, or rejects with the signal's reason. Does not keep the process alive by itself. */
+  /** Resolves after `ms`, or rejects when the signal is aborted. Keeps the process alive until then. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
