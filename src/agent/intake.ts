@@ -105,7 +105,8 @@ export function createIntake(options: IntakeOptions): Intake {
         return options.perform(command, signal)
       }
       const limit = options.limits[command.verb]
-      const { result, change } = await (limit ? limit.run(signal, perform) : perform())
+      const done = limit ? limit.run(signal, perform) : perform()
+      const { result, change } = await orAbandoned(done, signal, command)
       return { outcome: { ok: true, result } as Outcome, change }
     } catch (error) {
       if (!signal.aborted)
@@ -117,6 +118,34 @@ export function createIntake(options: IntakeOptions): Intake {
       return {
         outcome: { ok: false, fault: faultOf(signal.aborted ? signal.reason : error, command.verb, host) },
       }
+    }
+  }
+
+  /**
+   * The outcome of `work`, for which nobody waits for long once its signal is aborted: a call to a QEMU that hangs ends
+   * only when the delete that comes after it has ended QEMU.
+   */
+  async function orAbandoned(work: Promise<Done>, signal: AbortSignal, command: Command): Promise<Done> {
+    const over = new AbortController()
+    const abandoned = Promise.withResolvers<never>()
+    const onAbort = (): void => {
+      clock.sleep(abandonAfterMs, over.signal).then(
+        () => {
+          log.warn(
+            { server: command.serverId, request: command.requestId },
+            `${command.verb} hangs; left alone`,
+          )
+          abandoned.reject(signal.reason)
+        },
+        () => {},
+      )
+    }
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true, signal: over.signal })
+    try {
+      return await Promise.race([work, abandoned.promise])
+    } finally {
+      over.abort()
     }
   }
 
@@ -173,6 +202,9 @@ export function createIntake(options: IntakeOptions): Intake {
     },
   }
 }
+
+/** From the abort of a command to the moment at which the next one no longer waits for it. */
+const abandonAfterMs = 10_000
 
 const reasons: Partial<Record<Verb, string>> = {
   destroy: 'The server is being deleted',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { readFile, rm, stat } from 'node:fs/promises'
+import { readFile, readdir, rm, stat } from 'node:fs/promises'
 import { cpus, hostname, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -226,6 +226,18 @@ describe('libvirt alone', () => {
     ])
   })
 
+  test('a QEMU that hangs is killed, and what waits for it is let go', async () => {
+    const uuid = await define({ bootable: false })
+    await hypervisor.start(uuid)
+    process.kill(await qemuOf(uuid), 'SIGSTOP')
+    const waiting = assert.rejects(hypervisor.suspend(uuid), LodgeError)
+    assert.equal((await hypervisor.findDomain(uuid))?.powerState, powerState.RUNNING)
+    await hypervisor.destroy(uuid)
+    await waiting
+    assert.equal((await hypervisor.findDomain(uuid))?.powerState, powerState.SHUTDOWN)
+    await hypervisor.undefine(uuid)
+  })
+
   test('a domain becomes ours, and ceases to be, with its metadata', async () => {
     const uuid = newUuid()
     const wish = { uuid, name: uuid, memoryMiB: 64, bootable: false }
@@ -270,6 +282,17 @@ async function makeDomain(hypervisor: Hypervisor, wish: DomainWish): Promise<str
     settings: { ...defaultConfig.agent, vnc: { enabled: false, listen: '127.0.0.1' } },
     consoleLogPath: consoleOf(wish.uuid),
   }).xml
+}
+
+/** The process id of a guest's QEMU, found by the name of its domain. */
+async function qemuOf(name: string): Promise<number> {
+  for (const pid of await readdir('/proc')) {
+    const text = /^\d+$/.test(pid) ? await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '') : ''
+    const [program = '', ...args] = text.split('\0')
+    if (/qemu-system/.test(program) && args.some((arg) => arg.startsWith(`guest=${name},`)))
+      return Number(pid)
+  }
+  return assert.fail(`no QEMU runs ${name}`)
 }
 
 const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: '@' })

@@ -19,6 +19,7 @@ import type { DomainSummary, Hypervisor } from '../hypervisor.ts'
 import { lodgeMetadataNamespace } from '../lodge-metadata.ts'
 import type { VirtTypeSetting } from '../virt-type.ts'
 import { copyDisk } from './copy-disk.ts'
+import { destroyDomain } from './destroy-domain.ts'
 import { subscribeToDomainEvents } from './domain-events.ts'
 import { powerStateOf } from './domain-states.ts'
 import { readHostMemory } from './host-memory.ts'
@@ -110,11 +111,7 @@ function createLibvirtHypervisor(libvirt: Libvirt, options: LibvirtHypervisorOpt
     reset: async (uuid) => {
       await libvirt.call('domainReset', { uuid })
     },
-    destroy: async (uuid, { graceful = false } = {}) => {
-      // QEMU obeys SIGTERM at once when its guest stands still, and only after a second or two when it computes.
-      if (!graceful) await libvirt.call('domainSuspend', { uuid }).catch(() => undefined)
-      await libvirt.call('domainDestroyFlags', { uuid })
-    },
+    destroy: (uuid, { graceful = false } = {}) => destroyDomain(libvirt, options.clock, uuid, { graceful }),
     suspend: async (uuid) => {
       await libvirt.call('domainSuspend', { uuid })
     },

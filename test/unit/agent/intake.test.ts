@@ -9,7 +9,7 @@ import { newUuid } from '../../../src/base/ids.ts'
 import { silentLogger } from '../../../src/base/logging.ts'
 import { createSimulatedDisks } from '../../../src/agent/disk/simulated-disks.ts'
 import { powerState } from '../../../src/model/server-state.ts'
-import { commandOf, createAgentHarness, newSpec } from '../../support/agent-harness.ts'
+import { commandOf, createAgentHarness, harnessHost, newSpec } from '../../support/agent-harness.ts'
 
 test('a repeated id gives the recorded outcome and does nothing again', async () => {
   await using harness = await createAgentHarness()
@@ -178,4 +178,34 @@ test('what does not fit this agent is refused and not journaled', async () => {
     assert.equal(outcome.fault.retry, 'never')
   }
   assert.equal((await harness.send('pause', good.serverId, {}, good.id)).ok, false)
+})
+
+test('a delete waits only for a while for a call that hangs', async () => {
+  const journal = openJournal(':memory:')
+  const waits: number[] = []
+  const intake = createIntake({
+    host: harnessHost,
+    journal: journal.forHost(harnessHost),
+    perform: ({ verb }) => (verb === 'destroy' ? Promise.resolve({ result: {} }) : new Promise(() => {})),
+    limits: {},
+    onFinished: () => {},
+    clock: {
+      now: () => 0,
+      sleep: async (ms) => {
+        waits.push(ms)
+      },
+    },
+    log: silentLogger(),
+  })
+  const serverId = newUuid()
+  const pausing = intake.command(commandOf('pause', serverId, {}))
+  await delay(10)
+  assert.deepEqual(waits, [])
+  assert.ok((await intake.command(commandOf('destroy', serverId, {}))).ok)
+  const outcome = await pausing
+  assert.match(outcome.ok ? '' : outcome.fault.message, /being deleted/)
+  assert.equal(waits.length, 1)
+  assert.ok(waits[0]! >= 5_000)
+  await intake.stop()
+  await journal.close()
 })
