@@ -226,6 +226,21 @@ describe('libvirt alone', () => {
     ])
   })
 
+  test('a QEMU that dies leaves its domain shut off, and can be started again', async () => {
+    const uuid = await define({ bootable: false })
+    await hypervisor.start(uuid)
+    events = []
+    process.kill(await qemuOf(uuid), 'SIGKILL')
+    await until('its end', 10_000, () => events.length > 0, 5)
+    assert.deepEqual(events, [
+      { type: 'lifecycle', uuid, event: 'stopped', detail: 'failed', powerState: powerState.SHUTDOWN },
+    ])
+    assert.equal((await hypervisor.findDomain(uuid))?.powerState, powerState.SHUTDOWN)
+    await hypervisor.start(uuid)
+    await hypervisor.destroy(uuid)
+    await hypervisor.undefine(uuid)
+  })
+
   test('a QEMU that hangs is killed, and what waits for it is let go', async () => {
     const uuid = await define({ bootable: false })
     await hypervisor.start(uuid)
