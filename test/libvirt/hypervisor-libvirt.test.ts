@@ -150,29 +150,39 @@ describe('libvirt alone', () => {
     await hypervisor.undefine(uuid)
   })
 
-  test('a copy that was cut off does not stand in the way of the next', async () => {
+  test('a copy whose agent ended does not stand in the way of the next', async () => {
     const uuid = await define({ bootable: false })
     await hypervisor.start(uuid)
     const how = { format: 'raw', shallow: false } as const
-    const never = (reached: () => void) => () => (reached(), new Promise<void>(() => {}))
-    // Its agent ends.
     const other = await open()
-    const first = Promise.withResolvers<void>()
-    void other
-      .copyDisk(uuid, 'vda', join(dir, 'cut-1'), { ...how, atReady: never(first.resolve) })
-      .catch(first.reject)
-    await first.promise
+    const ready = Promise.withResolvers<void>()
+    const atReady = (): Promise<void> => {
+      ready.resolve()
+      return new Promise(() => {})
+    }
+    other.copyDisk(uuid, 'vda', join(dir, 'cut-off'), { ...how, atReady }).catch(ready.reject)
+    await ready.promise
     await other.close()
-    // Its libvirtd is killed.
-    const second = Promise.withResolvers<void>()
-    void hypervisor
-      .copyDisk(uuid, 'vda', join(dir, 'cut-2'), { ...how, atReady: never(second.resolve) })
-      .catch(second.reject)
-    await second.promise
-    await libvirtd.kill9()
-    await libvirtd.restart()
-    await until('the connection to be back', 20_000, () => hypervisor.connected, 5)
     await hypervisor.copyDisk(uuid, 'vda', join(dir, 'whole'), how)
+    await hypervisor.destroy(uuid)
+    await hypervisor.undefine(uuid)
+  })
+
+  test('a copy that libvirtd did not live to see the end of is ended when there is one again', async () => {
+    const uuid = await define({ bootable: false })
+    await hypervisor.start(uuid)
+    const copy = hypervisor.copyDisk(uuid, 'vda', join(dir, 'orphan'), {
+      format: 'raw',
+      shallow: false,
+      atReady: () => libvirtd.kill9(),
+    })
+    await assert.rejects(copy, { kind: 'unavailable' })
+    await libvirtd.restart()
+    const isIdle = async (): Promise<boolean> => {
+      const { stdout } = await run('virsh', ['-q', '-c', libvirtd.uri, 'blockjob', uuid, 'vda', '--raw'])
+      return stdout.trim() === ''
+    }
+    await until('the end of the copy', 20_000, isIdle)
     await hypervisor.destroy(uuid)
     await hypervisor.undefine(uuid)
   })

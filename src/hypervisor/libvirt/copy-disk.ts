@@ -49,10 +49,25 @@ export async function copyDisk(libvirt: Libvirt, clock: Clock, copy: DiskCopy): 
       await mirror.untilReady(clock, signal)
       await copy.atReady?.()
     } finally {
-      await libvirt.call('domainBlockJobAbort', { uuid, disk })
+      await endCopy(libvirt, uuid, disk)
     }
   } finally {
     mirror.stop()
+  }
+}
+
+/** Without a connection the mirror goes on, into a file that nobody wants any more, until there is one again. */
+async function endCopy(libvirt: Libvirt, uuid: string, disk: string): Promise<void> {
+  try {
+    await libvirt.call('domainBlockJobAbort', { uuid, disk })
+  } catch (error) {
+    if (error instanceof LodgeError && error.kind === 'unavailable') {
+      const unlisten = libvirt.on('connected', () => {
+        unlisten()
+        endCopyCutOff(libvirt, uuid, disk).catch(() => undefined)
+      })
+    }
+    throw error
   }
 }
 
