@@ -5,6 +5,7 @@ import { LodgeError, toLodgeError } from '../base/errors.ts'
 import { computeChoices, computeMicroversions, computeVersion, computeVersions } from './compute/versions.ts'
 import { dispatch, type Authenticate, type DispatchContext, type RouteGroup } from './common/dispatch.ts'
 import { faultBody } from './common/faults.ts'
+import { linger } from './common/linger.ts'
 import { serviceRootUrl } from './common/links.ts'
 import { microversionHeaders } from './common/microversion.ts'
 import { parseQueryString } from './common/query-string.ts'
@@ -194,6 +195,7 @@ function fail(services: ApiServices, request: FastifyRequest, reply: FastifyRepl
     reply.raw.destroy()
     return
   }
+  linger(request, reply)
   const service = serviceOfPath(request.url)
   // The framework's own errors come before any hook of ours.
   if (!reply.hasHeader('x-openstack-request-id')) addStandardHeaders(request, reply)

@@ -85,7 +85,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
       network: networkRoutes(services),
     }
     const api = createApi(services, tables, authenticate)
-    parts.push(() => api.close())
+    parts.push(() => closeApi(api))
     await listen(api, config.listen)
     log.info({ url, hosts: config.simulate.hosts || 1, state: state.root }, 'Lodge is up')
     return { url, cloudsFile: state.cloudsFile, stop }
@@ -98,6 +98,16 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
 /** `host:port`, an IPv6 address in brackets. */
 const listenAddress = ({ host, port }: Config['listen']): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
+/** How long requests that are under way may take to end, milliseconds. */
+const closeMs = 5000
+
+/** A client that is slow, or silent in the middle of a request, must not keep the process from stopping. */
+async function closeApi(api: FastifyInstance): Promise<void> {
+  const cut = setTimeout(() => api.server.closeAllConnections(), closeMs)
+  await api.close()
+  clearTimeout(cut)
+}
 
 async function listen(api: FastifyInstance, { host, port }: Config['listen']): Promise<void> {
   try {

@@ -7,15 +7,16 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * The JSON value of a request's body.
- * @throws LodgeError badRequest unless it is JSON in UTF-8 of reasonable depth without `__proto__` keys
+ * @throws LodgeError badRequest unless it is JSON in UTF-8 of reasonable depth without `__proto__` keys and without
+ * halves of surrogate pairs, which no database keeps as they are
  */
 export function parseJsonBody(bytes: Uint8Array): unknown {
   let value: unknown
   try {
     const text = decoder.decode(bytes)
-    value = JSON.parse(text, mayNamePrototype(text) ? refusePrototype : undefined)
+    value = JSON.parse(text, needsLook(text) ? refuseTraps : undefined)
   } catch (cause) {
-    throw malformed(cause)
+    throw cause instanceof LodgeError ? cause : malformed(cause)
   }
   if (isDeeperThan(value, maxDepth)) throw malformed(undefined)
   return value
@@ -24,11 +25,13 @@ export function parseJsonBody(bytes: Uint8Array): unknown {
 export const malformed = (cause: unknown): LodgeError =>
   new LodgeError('badRequest', 'Malformed request body', { cause })
 
-/** The reviver costs time, so only texts that could spell the key pay it. */
-const mayNamePrototype = (text: string): boolean => text.includes('__proto__') || text.includes('\\u')
+/** The reviver costs time, so only texts that could spell such a thing pay it. */
+const needsLook = (text: string): boolean => text.includes('__proto__') || text.includes('\\u')
 
-function refusePrototype(key: string, value: unknown): unknown {
+function refuseTraps(key: string, value: unknown): unknown {
   if (key === '__proto__') throw new LodgeError('badRequest', 'The key __proto__ is not allowed')
+  if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
+    throw new LodgeError('badRequest', 'A string holds half of a surrogate pair, which is no character')
   return value
 }
 

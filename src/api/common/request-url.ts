@@ -20,7 +20,8 @@ export const urlMarks = (request: IncomingMessage): UrlMarks => (request as Mark
  * legacy version. Both are taken out here and remembered, so that the route table has one form of each path.
  */
 export function plainUrl(request: IncomingMessage): string {
-  const url = request.url ?? '/'
+  // Written for a proxy, a request's target has the scheme and the host, too; they say nothing to us.
+  const url = (request.url ?? '/').replace(/^https?:\/\/[^/?#]*\/?/i, '/')
   const match = /^\/compute\/v2(\.1)?(?:\/([0-9a-f-]+)(?=[/?]|$))?(?=[/?]|$)/.exec(url)
   if (!match || (match[1] !== undefined && match[2] === undefined)) return url
   ;(request as Marked)[marksKey] = { projectId: match[2] ?? null, legacy: match[1] === undefined }

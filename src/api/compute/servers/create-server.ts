@@ -22,6 +22,9 @@ import { checkMetadataQuota } from './metadata-quota.ts'
 import { requestedPlacement, type RequestedPlacement } from './requested-placement.ts'
 import { hostnameFor, serverName } from './server-names.ts'
 
+/** Of one request, where no quota says less: all of them are written in one transaction, which others wait for. */
+const mostServers = 1000
+
 /** Nova's length of generated passwords. */
 const passwordLength = 12
 
@@ -173,7 +176,9 @@ function countsOf(asked: CreateBody['server']): { minCount: number; maxCount: nu
   const minCount = Number(asked.min_count ?? 1)
   const maxCount = Number(asked.max_count ?? minCount)
   if (minCount > maxCount) throw new LodgeError('badRequest', 'min_count must be <= max_count')
-  return { minCount, maxCount }
+  if (minCount > mostServers)
+    throw new LodgeError('badRequest', `A request can ask for ${mostServers} servers at most.`)
+  return { minCount, maxCount: Math.min(maxCount, mostServers) }
 }
 
 /** `flavorRef` may be an id or, in the way of old clients, a link that ends with it. */
