@@ -20,17 +20,29 @@ export interface OpenStackApi {
   must(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
 }
 
+/** Who logs in; user and project are in the domain Default. */
+export interface Credentials {
+  user: string
+  password: string
+  project: string
+}
+
 /** Logs in with the cloud `lodge` of a clouds.yaml. `version` is the microversion of the compute calls. */
-export async function login(cloudsFile: string, url: string, version = '2.96'): Promise<OpenStackApi> {
-  const password = readPassword(cloudsFile)
-  const named = { name: 'admin', domain: { id: 'default' } }
+export function login(cloudsFile: string, url: string, version = '2.96'): Promise<OpenStackApi> {
+  return loginAs({ user: 'admin', password: readPassword(cloudsFile), project: 'admin' }, url, version)
+}
+
+/** As `login`, for anyone. */
+export async function loginAs(who: Credentials, url: string, version = '2.96'): Promise<OpenStackApi> {
+  const domain = { id: 'default' }
+  const user = { name: who.user, domain, password: who.password }
   const answer = await fetch(`${url}/identity/v3/auth/tokens`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
       auth: {
-        identity: { methods: ['password'], password: { user: { ...named, password } } },
-        scope: { project: named },
+        identity: { methods: ['password'], password: { user } },
+        scope: { project: { name: who.project, domain } },
       },
     }),
   })
@@ -50,7 +62,8 @@ export async function login(cloudsFile: string, url: string, version = '2.96'): 
         }),
         ...headers,
       },
-      body: body === undefined ? undefined : isData ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body),
+      body:
+        body === undefined ? undefined : isData ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body),
     }
     const reply = await fetch(`${url}${path}`, request)
     const text = await reply.text()
