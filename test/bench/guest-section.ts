@@ -156,7 +156,10 @@ async function measureVerbs(bed: Bed, libvirt: Libvirt, template: Template): Pro
     await libvirt.call('domainManagedSave', { uuid })
     await act(bed, id, { suspend: null }, 'SUSPENDED')
     await byHand(times.resume, () => libvirt.call('domainCreateWithFlags', { uuid }))
+    // The one guest, awake again, must not slow the other's return.
+    await libvirt.call('domainSuspend', { uuid })
     await byLodge(times.resume, { resume: null }, 'ACTIVE')
+    await libvirt.call('domainResume', { uuid })
   }
   for (let round = 0; round < rounds; round++) {
     await cutPower(libvirt, uuid)
