@@ -65,7 +65,7 @@ testHypervisor('libvirt', async () => {
 
 describe('libvirt alone', () => {
   let hypervisor: Hypervisor
-  let events: DomainEvent[] = []
+  const events: DomainEvent[] = []
 
   before(async () => {
     hypervisor = await open()
@@ -118,13 +118,12 @@ describe('libvirt alone', () => {
 
   test('a busy guest’s disk is copied, the copy boots, and the guest’s end is quick', async () => {
     const uuid = await define()
-    events = []
     await hypervisor.start(uuid)
     await untilBooted(uuid)
     const copy = join(dir, 'copy.qcow2')
     await hypervisor.copyDisk(uuid, 'vda', copy, { format: 'qcow2', shallow: false })
     assert.deepEqual(
-      events.filter(({ type }) => type === 'block-job'),
+      events.filter((event) => event.uuid === uuid && event.type === 'block-job'),
       [
         { type: 'block-job', uuid, disk: 'vda', status: 'ready' },
         { type: 'block-job', uuid, disk: 'vda', status: 'canceled' },
@@ -208,7 +207,6 @@ describe('libvirt alone', () => {
 
   test('events of a guest’s life, each with its details and the power after it', async () => {
     const uuid = await define({ bootable: false })
-    events = []
     await hypervisor.start(uuid)
     await hypervisor.suspend(uuid)
     await hypervisor.managedSave(uuid)
@@ -218,11 +216,12 @@ describe('libvirt alone', () => {
     await hypervisor.undefine(uuid)
     const lifecycle = (): string[] =>
       events
-        .filter((event) => event.type === 'lifecycle')
+        .filter((event) => event.uuid === uuid && event.type === 'lifecycle')
         .map(({ event, detail, powerState }) => `${event} ${detail} ${powerState}`)
     await until('the last event', 5000, () => lifecycle().at(-1)?.startsWith('undefined'), 10)
     const { RUNNING, PAUSED, SHUTDOWN } = powerState
     assert.deepEqual(lifecycle(), [
+      `defined added ${SHUTDOWN}`,
       `resumed unpaused ${RUNNING}`,
       `started booted ${RUNNING}`,
       `suspended paused ${PAUSED}`,
@@ -239,12 +238,17 @@ describe('libvirt alone', () => {
   test('a QEMU that dies leaves its domain shut off, and can be started again', async () => {
     const uuid = await define({ bootable: false })
     await hypervisor.start(uuid)
-    events = []
     process.kill(await qemuOf(uuid), 'SIGKILL')
-    await until('its end', 10_000, () => events.length > 0, 5)
-    assert.deepEqual(events, [
-      { type: 'lifecycle', uuid, event: 'stopped', detail: 'failed', powerState: powerState.SHUTDOWN },
-    ])
+    const stopped = await until('its end', 10_000, () =>
+      events.find((event) => event.uuid === uuid && event.type === 'lifecycle' && event.event === 'stopped'),
+    )
+    assert.deepEqual(stopped, {
+      type: 'lifecycle',
+      uuid,
+      event: 'stopped',
+      detail: 'failed',
+      powerState: powerState.SHUTDOWN,
+    })
     assert.equal((await hypervisor.findDomain(uuid))?.powerState, powerState.SHUTDOWN)
     await hypervisor.start(uuid)
     await hypervisor.destroy(uuid)
