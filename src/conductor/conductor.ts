@@ -43,6 +43,8 @@ export interface Conductor {
 const leaseLimit = 64
 const maxRuns = 4096
 const tickMs = 1000
+/** A tick that comes by so much too early or too late tells of a clock that was set, or of a halt of the process. */
+const jumpMs = 10_000
 
 /**
  * Takes durable actions from the store and brings each to its end; keeps hosts and power states as the agents report
@@ -130,12 +132,20 @@ export function createConductor(options: ConductorOptions): Conductor {
     let renewAt = clock.now() + leaseMs / 3
     let lookAt = clock.now() + leaseMs / 2
     while (!stopping.signal.aborted) {
+      const dueAt = clock.now() + tickMs
       try {
         await clock.sleep(tickMs, stopping.signal)
       } catch {
         return
       }
       const now = clock.now()
+      const jump = now - dueAt
+      if (Math.abs(jump) > jumpMs) {
+        log.warn({ ms: jump }, 'the clock was set, or this process halted; deadlines are moved by as much')
+        runs.shiftDeadlines(jump)
+        hosts.shift(jump)
+        renewAt = lookAt = now
+      }
       try {
         runs.checkDeadlines(now)
         await registrar.flush(now)

@@ -28,6 +28,8 @@ export interface HostCache {
   seen(host: string, at: number): void
   /** Given up on, so that work goes on without it: forced down, or not heard of for the configured time. */
   isDown(host: string): boolean
+  /** The clock was set by `ms`, or the process halted: no host is younger or older for it. */
+  shift(ms: number): void
   /** Since the conductor's start not every known host had the time to say that it is there. */
   settling(): boolean
 }
@@ -41,7 +43,7 @@ const readAgainMs = 5000
 const settleMs = 15_000
 
 export function createHostCache(clock: Clock, settings: Config['hosts']): HostCache {
-  const startedAt = clock.now()
+  let startedAt = clock.now()
   const downAfterMs = settings.downAfterSeconds * 1000
   const heardOf = new Map<string, number>()
   let hosts: CachedHost[] = []
@@ -107,6 +109,12 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
       if (host?.forcedDown) return true
       // While the conductor was away nobody could report to it, so every host gets the full time from our start.
       return clock.now() - Math.max(heardOf.get(name) ?? 0, startedAt) > downAfterMs
+    },
+    shift: (ms) => {
+      startedAt += ms
+      for (const [name, at] of heardOf) heardOf.set(name, at + ms)
+      for (const host of hosts) host.lastSeenAt += ms
+      readAt = -Infinity
     },
     settling: () =>
       clock.now() - startedAt < settleMs &&

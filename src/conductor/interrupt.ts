@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.ts'
 
 /**
- * Why a run should not go on as it is: its deadline has passed; a delete of its server waits; the conductor stops.
+ * Why a run should not go on as it is: a delete or a hard reboot of its server waits; its deadline has passed; the
+ * conductor stops.
  * A later reason replaces a weaker earlier one.
  */
 export type InterruptReason = 'superseded' | 'deadline' | 'shutdown'

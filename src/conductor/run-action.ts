@@ -176,6 +176,8 @@ async function command(run: Run, scene: ActionScene): Promise<Place | 'ended'> {
     plan,
     interrupt: run.interrupt,
     sameHostTries: step.sameHostTries ?? 5,
+    // The agent must hear of a delete to cut short what the delete makes pointless.
+    cutShortBy: ['superseded', 'deadline', 'shutdown'],
   })
   switch (sent.kind) {
     case 'ok':
@@ -254,6 +256,7 @@ async function sendUndo(run: Run, scene: ActionScene, step: Step, plan: CommandP
     plan,
     interrupt: run.interrupt,
     sameHostTries: 3,
+    cutShortBy: ['deadline', 'shutdown'],
   })
   if (sent.kind !== 'ok')
     scene.context.log.warn(

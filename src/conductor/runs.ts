@@ -1,4 +1,4 @@
-import type { Action } from '../model/action.ts'
+import type { Action, ActionParams } from '../model/action.ts'
 import type { Server } from '../model/server.ts'
 import { getAction } from '../store/actions.ts'
 import { getServer } from '../store/servers.ts'
@@ -13,6 +13,8 @@ export interface Runs {
   begin(action: Action, server: Server): void
   count(): number
   checkDeadlines(now: number): void
+  /** The clock was set by `ms`, or the process halted: what is under way keeps the time that it had left. */
+  shiftDeadlines(ms: number): void
   /** Resolves when none is left. */
   idle(): Promise<void>
   /** Interrupts all and waits until they have left off. */
@@ -21,6 +23,13 @@ export interface Runs {
 
 /** How long after a failure of the store an action is taken up again. */
 const retryMs = 3000
+
+/** What a delete makes pointless need not be done any more, nor a soft reboot that a hard one replaces. */
+const overtakes = (newer: Action, older: Action): boolean =>
+  newer.name === 'delete' || (isReboot(newer, 'HARD') && isReboot(older, 'SOFT'))
+
+const isReboot = ({ name, params }: Action, type: 'SOFT' | 'HARD'): boolean =>
+  name === 'reboot' && (params as ActionParams['reboot']).type === type
 
 /** @param onEnd called when a run has ended */
 export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => void }): Runs {
@@ -100,8 +109,7 @@ export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => 
       if (queue?.some((other) => other.action.id === action.id)) return
       count += 1
       if (queue) {
-        // A delete overtakes: whatever waits for a host or for its turn need not be done any more.
-        if (action.name === 'delete') for (const other of queue) other.interrupt.raise('superseded')
+        for (const other of queue) if (overtakes(action, other.action)) other.interrupt.raise('superseded')
         queue.push(run)
         return
       }
@@ -113,6 +121,9 @@ export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => 
     checkDeadlines: (now) => {
       for (const queue of byServer.values())
         for (const run of queue) if (now >= run.deadline) run.interrupt.raise('deadline')
+    },
+    shiftDeadlines: (ms) => {
+      for (const queue of byServer.values()) for (const run of queue) run.deadline += ms
     },
     idle,
     stop: async () => {

@@ -14,6 +14,8 @@ export interface SendRequest {
   interrupt: Interrupt
   /** How often a fault that may pass on the same host is tried. */
   sameHostTries: number
+  /** Reasons for which its outcome is not waited for once it is sent. */
+  cutShortBy: readonly InterruptReason[]
 }
 
 export type SendResult =
@@ -59,7 +61,7 @@ export async function sendCommand(context: ConductorContext, request: SendReques
 /** Undefined when the run was told to stop waiting. */
 async function attempt(
   context: ConductorContext,
-  { id, serverId, requestId, plan, interrupt }: SendRequest,
+  { id, serverId, requestId, plan, interrupt, cutShortBy }: SendRequest,
   tries: number,
 ): Promise<Outcome | 'unreachable' | undefined> {
   const command: Command = {
@@ -71,9 +73,9 @@ async function attempt(
     params: plan.params,
     requestId,
   }
+  if (interrupt.reason && cutShortBy.includes(interrupt.reason)) return undefined
   try {
-    // A delete that waits does not cut a command short: the agent is at it, and does the delete's work after it.
-    return await interrupt.orUntil(context.bus.send(command), ['deadline', 'shutdown'])
+    return await interrupt.orUntil(context.bus.send(command), cutShortBy)
   } catch (error) {
     if (error instanceof LodgeError && error.kind === 'unavailable') return 'unreachable'
     context.log.error({ err: error, command: command.id }, 'the bus failed')

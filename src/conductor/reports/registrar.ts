@@ -84,15 +84,16 @@ export function createRegistrar(context: ConductorContext): Registrar {
   }
 
   async function ownHeartbeat(now: number): Promise<void> {
-    if (now - ownHeartbeatAt < ownHeartbeatMs) return
+    // Also after the clock was set back.
+    if (Math.abs(now - ownHeartbeatAt) < ownHeartbeatMs) return
     const isFirst = ownHeartbeatAt === -Infinity
-    ownHeartbeatAt = now
     await writer.write(async (trx) => {
       for (const binary of ['nova-conductor', 'nova-scheduler'] as const) {
         if (isFirst) await ensureService(trx, { binary, host: ownHost }, now)
         await touchServices(trx, binary, [ownHost], now)
       }
     })
+    ownHeartbeatAt = now
   }
 
   async function flush(now: number): Promise<void> {
@@ -108,13 +109,21 @@ export function createRegistrar(context: ConductorContext): Registrar {
     return flushing
   }
 
+  async function flushNewcomer(): Promise<void> {
+    try {
+      await flush(clock.now())
+    } catch (error) {
+      log.error({ err: error }, 'a heartbeat could not be written; the next tick tries again')
+    }
+  }
+
   return {
     take: (report) => {
       if (stopped || report.host !== report.description.name) return
       hosts.seen(report.host, clock.now())
       pending.set(report.host, report)
       // A host that is new here is wanted at once; known ones wait for the tick.
-      if (!known.has(report.host)) setImmediate(() => void flush(clock.now()))
+      if (!known.has(report.host)) setImmediate(() => void flushNewcomer())
     },
     flush,
     idle: async () => {

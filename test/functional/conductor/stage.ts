@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../../src/base/clock.ts'
+import { systemClock, type Clock } from '../../../src/base/clock.ts'
 import { defaultConfig, type Config } from '../../../src/base/config.ts'
 import { LodgeError } from '../../../src/base/errors.ts'
 import { newRequestId, newUuid } from '../../../src/base/ids.ts'
@@ -53,14 +53,17 @@ export interface CreateOptions {
   requestId?: string
 }
 
-export async function openStage(configure: (config: Config) => void = () => undefined): Promise<Stage> {
+export async function openStage(
+  configure: (config: Config) => void = () => undefined,
+  clock: Clock = systemClock,
+): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'lodge-conductor-'))
   const store = await openSqliteStore({ path: join(directory, 'lodge.db') })
   const bus = createInProcessBus()
   const config = structuredClone(defaultConfig)
   configure(config)
   let conductor: Conductor | undefined
-  const now = () => systemClock.now()
+  const now = () => clock.now()
 
   const stage: Stage = {
     store,
@@ -71,7 +74,7 @@ export async function openStage(configure: (config: Config) => void = () => unde
       conductor = createConductor({
         store,
         bus,
-        clock: systemClock,
+        clock,
         log: silentLogger(),
         config,
         id: newUuid(),
