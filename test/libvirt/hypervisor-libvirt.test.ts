@@ -216,7 +216,8 @@ describe('libvirt alone', () => {
     await hypervisor.undefine(uuid)
     const lifecycle = (): string[] =>
       events
-        .filter((event) => event.uuid === uuid && event.type === 'lifecycle')
+        .filter((event) => event.type === 'lifecycle')
+        .filter((event) => event.uuid === uuid)
         .map(({ event, detail, powerState }) => `${event} ${detail} ${powerState}`)
     await until('the last event', 5000, () => lifecycle().at(-1)?.startsWith('undefined'), 10)
     const { RUNNING, PAUSED, SHUTDOWN } = powerState
