@@ -47,7 +47,9 @@ function check(settings: unknown, where: string): void {
     )
   }
   const value = JSON.stringify(error?.data)
-  throw new LodgeError('badRequest', `${where}: ${name || 'the whole'} is ${value}, but ${error?.message}`)
+  const allowed = error?.keyword === 'enum' ? [error.schema].flat().join(', ') : undefined
+  const rule = allowed === undefined ? error?.message : `must be one of ${allowed}`
+  throw new LodgeError('badRequest', `${where}: ${name || 'the whole'} is ${value}, but ${rule}`)
 }
 
 /** `over` laid on `base`, object by object. */

@@ -75,7 +75,8 @@ function parseCount(text: string): number {
 
 /** All services below one URL, as behind a reverse proxy. */
 function publicUrlsBelow(url: string): NonNullable<PartialConfig['publicUrls']> {
-  const base = url.replace(/\/$/, '')
+  if (!/^https?:\/\/[^\s/]/.test(url)) throw new UsageError(`--public-url wants http://HOST, not '${url}'`)
+  const base = url.replace(/\/+$/, '')
   return {
     identity: `${base}/identity`,
     compute: `${base}/compute`,

@@ -17,8 +17,13 @@ export async function run(words: string[]): Promise<number> {
     console.error(`lodge: there is no command '${words.join(' ')}'; 'lodge help' lists them`)
     return 2
   }
+  const rest = words.slice(command.name.split(' ').length)
+  if (rest.includes('--help') || rest.includes('-h')) {
+    console.log(`lodge ${command.name} ${command.usage}\n  ${command.summary}`)
+    return 0
+  }
   try {
-    return await command.run(words.slice(command.name.split(' ').length))
+    return await command.run(rest)
   } catch (error) {
     if (error instanceof UsageError) {
       console.error(`lodge ${command.name}: ${error.message}; usage: lodge ${command.name} ${command.usage}`)

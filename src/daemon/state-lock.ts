@@ -1,34 +1,41 @@
 import { DatabaseSync } from 'node:sqlite'
-import { LodgeError } from '../base/errors.ts'
+import { LodgeError, messageOf } from '../base/errors.ts'
 
 /**
  * Holds the state directory for this process. The lock is SQLite's own on a file of its own, so the kernel drops it
  * however the process ends.
- * @throws LodgeError conflict when another process holds it
+ * @throws LodgeError conflict when another process holds it, unavailable when the file cannot be used
  */
 export function lockState(path: string): { release(): void } {
-  const database = new DatabaseSync(path)
+  let database: DatabaseSync | undefined
   try {
+    database = new DatabaseSync(path)
     database.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
-  } catch (error) {
-    database.close()
-    throw new LodgeError(
-      'conflict',
-      `Another Lodge process is using this state directory (${path} is locked).`,
-      {
-        cause: error,
-      },
-    )
+  } catch (cause) {
+    database?.close()
+    if ((cause as { errcode?: number }).errcode === busy)
+      throw new LodgeError(
+        'conflict',
+        `Another Lodge process is using this state directory (${path} is locked).`,
+        { cause },
+      )
+    throw new LodgeError('unavailable', `Cannot lock the state directory with ${path}: ${messageOf(cause)}`, {
+      cause,
+    })
   }
-  return { release: () => database.close() }
+  const held = database
+  return { release: () => held.close() }
 }
+
+/** SQLITE_BUSY */
+const busy = 5
 
 /** Whether a process holds the lock now. */
 export function isLocked(path: string): boolean {
   try {
     lockState(path).release()
     return false
-  } catch {
-    return true
+  } catch (error) {
+    return error instanceof LodgeError && error.kind === 'conflict'
   }
 }

@@ -66,13 +66,16 @@ export async function readStatus(config: Config): Promise<Status> {
 /** @throws LodgeError badRequest when the state directory holds no store */
 export async function openStateReadOnly(config: Config): Promise<Store> {
   const { root, database } = stateDirectory(config.stateDirectory)
-  if (!existsSync(database))
-    throw new LodgeError(
-      'badRequest',
-      `There is no Lodge state in ${root}; name the directory with --state DIR`,
-    )
-  return openSqliteStore({ path: database, readOnly: true })
+  if (!existsSync(database)) throw noState(root)
+  const store = await openSqliteStore({ path: database, readOnly: true })
+  // A start that was cut off at once may have left the file empty.
+  if ((await store.db.introspection.getTables()).some(({ name }) => name === 'servers')) return store
+  await store.close()
+  throw noState(root)
 }
+
+const noState = (root: string): LodgeError =>
+  new LodgeError('badRequest', `There is no Lodge state in ${root}; name the directory with --state DIR`)
 
 async function readHosts(store: Store, downAfterSeconds: number): Promise<HostStatus[]> {
   const rows = await store.db

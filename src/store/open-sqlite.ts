@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { Kysely, SqliteDialect } from 'kysely'
 import { LodgeError, messageOf } from '../base/errors.ts'
@@ -34,7 +35,10 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
 
 function openDatabase({ path, readOnly = false }: SqliteOptions): DatabaseSync {
   try {
+    if (!readOnly && path !== ':memory:') makePrivate(path)
     const database = new DatabaseSync(path, { readOnly })
+    // SQLite looks into the file no sooner than it must.
+    if (readOnly) database.exec('SELECT 1 FROM sqlite_schema')
     if (!readOnly) database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;')
     database.exec('PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000; PRAGMA temp_store = MEMORY;')
     return database
@@ -43,4 +47,13 @@ function openDatabase({ path, readOnly = false }: SqliteOptions): DatabaseSync {
       cause: error,
     })
   }
+}
+
+/**
+ * Hashes of passwords and tokens are in it, and users' data: for its owner's eyes only. SQLite gives the files that
+ * it puts beside it the same mode.
+ */
+function makePrivate(path: string): void {
+  closeSync(openSync(path, 'a', 0o600))
+  chmodSync(path, 0o600)
 }
