@@ -17,7 +17,7 @@ import { sampleOf, timed } from './measure.ts'
 import type { Row } from './row.ts'
 
 const run = promisify(execFile)
-const rounds = 9
+const rounds = 15
 
 export async function guestSection(): Promise<Row[]> {
   const halts = mkdtempSync(join(tmpdir(), 'lodge-halts-'))
@@ -220,14 +220,14 @@ async function act(bed: Bed, id: string, action: object, status: string): Promis
   await reachSoon(bed, id, status)
 }
 
-/** Like `bed.reach`, looking every three milliseconds. */
+/** Like `bed.reach`, looking every five milliseconds. */
 async function reachSoon(bed: Bed, id: string, status: string): Promise<void> {
   const end = performance.now() + 60_000
   while (performance.now() < end) {
     const { server } = (await bed.api.must('GET', `/compute/v2.1/servers/${id}`)).body
     if (server.status === status && server['OS-EXT-STS:task_state'] === null) return
     if (server.status === 'ERROR') throw new RangeError(`server ${id} is in ERROR: ${server.fault?.message}`)
-    await delay(3)
+    await delay(5)
   }
   throw new RangeError(`server ${id} did not become ${status}`)
 }
