@@ -53,3 +53,10 @@ export function isImageVisible(image: ImageRecord, viewer: ImageViewer): boolean
 /** May `viewer` change the image, apart from what only administrators may? */
 export const isImageOwner = (image: ImageRecord, viewer: ImageViewer): boolean =>
   image.owner !== null && image.owner === viewer.projectId
+
+/**
+ * Whether the data is the disk itself. What a container (an OVA, a Docker image) holds is neither inspected at the
+ * upload nor booted from.
+ */
+export const isPlainContainer = (containerFormat: string | null): boolean =>
+  ['bare', 'ami', 'ari', 'aki'].includes(containerFormat ?? '')

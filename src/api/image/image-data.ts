@@ -1,5 +1,5 @@
 import { LodgeError } from '../../base/errors.ts'
-import type { ImageRecord } from '../../model/image.ts'
+import { isPlainContainer, type ImageRecord } from '../../model/image.ts'
 import { checkImage } from '../../model/image-inspection/check-image.ts'
 import { updateImage } from '../../store/images.ts'
 import type { ApiReply, ApiRequest, ApiServices, Route, WrittenImage } from '../common/route.ts'
@@ -73,12 +73,9 @@ async function inspect(
 ): Promise<number | null> {
   if (sizeBytes === 0) throw new LodgeError('badRequest', 'The image data is empty.')
   // Of what is packed in a container nothing can be said before it is unpacked, and nothing boots from it.
-  if (image.diskFormat === null || !isPlain(image.containerFormat)) return null
+  if (image.diskFormat === null || !isPlainContainer(image.containerFormat)) return null
   return (await checkImage(path, image.diskFormat)).virtualSizeBytes
 }
-
-const isPlain = (containerFormat: string | null): boolean =>
-  ['bare', 'ami', 'ari', 'aki'].includes(containerFormat ?? '')
 
 /** The client went away: Node says so in one of these ways. */
 const isBrokenOff = (error: unknown): boolean =>

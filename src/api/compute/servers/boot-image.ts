@@ -1,6 +1,6 @@
 import { LodgeError } from '../../../base/errors.ts'
 import type { Flavor } from '../../../model/flavor.ts'
-import { isImageVisible, type ImageRecord } from '../../../model/image.ts'
+import { isImageVisible, isPlainContainer, type ImageRecord } from '../../../model/image.ts'
 import type { ServerImage } from '../../../model/server-spec.ts'
 import { getImage } from '../../../store/images.ts'
 import type { Db } from '../../../store/store.ts'
@@ -11,8 +11,9 @@ const GiB = 1024 ** 3
 
 /**
  * The image that a create boots from, checked against the flavor as Nova's API does.
- * @throws LodgeError badRequest for images that are missing, not active or too large for the flavor, and for block
- * devices other than one local disk made from the image; forbidden for flavors without a disk, but for administrators
+ * @throws LodgeError badRequest for images that are missing, not active, packed or too large for the flavor, and for
+ * block devices other than one local disk made from the image; forbidden for flavors without a disk, but for
+ * administrators
  */
 export async function bootImage(
   db: Db,
@@ -30,6 +31,11 @@ export async function bootImage(
     image.diskFormat === null
   )
     throw new LodgeError('badRequest', `Image ${image.id} is not active.`)
+  if (!isPlainContainer(image.containerFormat))
+    throw new LodgeError(
+      'badRequest',
+      `Image ${image.id} is packed as ${image.containerFormat}: upload its disk by itself, with container_format bare.`,
+    )
   if (flavor.rootGiB === 0 && !caller.isAdmin)
     throw new LodgeError('forbidden', 'Only volume-backed servers are allowed for flavors with zero disk.')
   checkFits(image, flavor)
