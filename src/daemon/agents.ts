@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createAgent, type AgentOptions } from '../agent/agent.ts'
 import { createFileDisks } from '../agent/disk/file-disks.ts'
@@ -27,7 +28,7 @@ type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disk
 
 /**
  * Starts the agent of this host, or as many simulated hosts as the settings ask for. Returns how to stop them.
- * @throws LodgeError unavailable when libvirt does not answer
+ * @throws LodgeError unavailable when libvirt does not answer at the first start on this state directory
  */
 export async function startAgents(options: AgentsOptions): Promise<() => Promise<void>> {
   const { config, state, bus, images, clock, log } = options
@@ -59,6 +60,8 @@ async function realHost({ config, state, images, clock, log }: AgentsOptions): P
   const hypervisor = await openLibvirtHypervisor({
     uri,
     virtType,
+    // At the first start it is more likely that there is no libvirt than that it is just away.
+    patient: existsSync(state.hostIdFile),
     clock,
     log: log.child({ room: 'libvirt' }),
   })

@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../base/config.ts'
 import { findViolations } from '../conductor/invariants.ts'
@@ -18,70 +19,73 @@ export interface Examination {
 
 /**
  * Holds records, libvirt's domains and the disks of this host against each other. Servers that an action is working
- * on right now are passed over, since they are between two states by right. Changes nothing.
+ * on right now are passed over, since they are between two states by right. Changes nothing. May be run beside a
+ * Lodge at work: what does not agree must do so by the records before the look at the host and by those after it.
  * @throws LodgeError badRequest without a state directory, unavailable when libvirt does not answer
  */
 export async function examine(config: Config): Promise<Examination> {
   const store = await openStateReadOnly(config)
   try {
+    const host = config.agent.hostName ?? hostname()
     const findings = await findViolations(store.db, Date.now())
-    const servers = await placedServers(store)
+    const before = await readRecords(store, host)
     const disks = diskDirectories(join(stateDirectory(config.stateDirectory).agent, 'servers'))
-    const domains = await ownDomains(config)
-    if (domains) findings.push(...compare({ ...servers, disks, domains }))
+    // Simulated hosts have neither domains nor disks to look at.
+    const domains = before.isKnown || disks.length > 0 ? await ownDomains(config) : []
+    const after = await readRecords(store, host)
+    const still = new Set(compare(after, { domains, disks }))
+    findings.push(...compare(before, { domains, disks }).filter((sentence) => still.has(sentence)))
     return {
       findings,
-      examined: { servers: servers.placed.size, domains: domains?.length ?? 0, disks: disks.length },
+      examined: { servers: after.servers, domains: domains.length, disks: disks.length },
     }
   } finally {
     await store.close()
   }
 }
 
-interface Found {
+interface Records {
+  /** The host has ever reported itself. */
+  isKnown: boolean
+  /** How many servers are placed, on whichever host. */
+  servers: number
   /** Servers that should have a domain and a disk on this host. */
-  placed: Set<string>
-  /** Servers with an action under way. */
-  busy: Set<string>
-  domains: string[]
-  disks: string[]
+  here: Set<string>
+  /** Servers with an action under way; and those in ERROR, which may or may not have kept what they had. */
+  undecided: Set<string>
 }
 
-function compare({ placed, busy, domains, disks }: Found): string[] {
-  const strays = (found: string[]) => found.filter((id) => !placed.has(id) && !busy.has(id))
-  const missing = (found: string[]) => [...placed].filter((id) => !found.includes(id) && !busy.has(id))
+function compare(
+  { here, undecided }: Records,
+  { domains, disks }: { domains: string[]; disks: string[] },
+): string[] {
+  const strays = (found: string[]) => found.filter((id) => !here.has(id) && !undecided.has(id))
+  const missing = (found: Set<string>) => [...here].filter((id) => !found.has(id) && !undecided.has(id))
   return [
     ...strays(domains).map((id) => `domain ${id} has no server`),
     ...strays(disks).map((id) => `disk directory of ${id} has no server`),
-    ...missing(domains).map((id) => `server ${id} has no domain`),
-    ...missing(disks).map((id) => `server ${id} has no disk`),
+    ...missing(new Set(domains)).map((id) => `server ${id} has no domain`),
+    ...missing(new Set(disks)).map((id) => `server ${id} has no disk`),
   ]
 }
 
-async function placedServers(store: Store): Promise<{ placed: Set<string>; busy: Set<string> }> {
-  const placed = await store.db
+async function readRecords({ db }: Store, host: string): Promise<Records> {
+  const known = await db.selectFrom('hosts').select('id').where('name', '=', host).executeTakeFirst()
+  const placed = await db
     .selectFrom('servers')
-    .select('id')
+    .select(['id', 'host', 'vm_state'])
     .where('deleted_at', 'is', null)
     .where('host', 'is not', null)
-    .where('vm_state', 'not in', ['error', 'building'])
+    .where('vm_state', '!=', 'building')
     .execute()
-  const busy = await store.db
-    .selectFrom('actions')
-    .select('server_id')
-    .where('finished_at', 'is', null)
-    .execute()
-  const failed = await store.db
-    .selectFrom('servers')
-    .select('id')
-    .where('deleted_at', 'is', null)
-    .where('host', 'is not', null)
-    .where('vm_state', 'in', ['error'])
-    .execute()
+  const busy = await db.selectFrom('actions').select('server_id').where('finished_at', 'is', null).execute()
+  const failed = placed.filter((row) => row.vm_state === 'error')
+  const sound = placed.filter((row) => row.vm_state !== 'error')
   return {
-    placed: new Set(placed.map((row) => row.id)),
-    // A server in ERROR may or may not have kept its domain; both are right.
-    busy: new Set([...busy.map((row) => row.server_id), ...failed.map((row) => row.id)]),
+    isKnown: known !== undefined,
+    servers: sound.length,
+    here: new Set(sound.filter((row) => row.host === host).map((row) => row.id)),
+    undecided: new Set([...busy.map((row) => row.server_id), ...failed.map((row) => row.id)]),
   }
 }
 
@@ -93,9 +97,8 @@ function diskDirectories(path: string): string[] {
   }
 }
 
-/** UUIDs of the domains whose disks lie in our state directory; undefined on simulated hosts. */
-async function ownDomains(config: Config): Promise<string[] | undefined> {
-  if (config.simulate.hosts > 0) return undefined
+/** UUIDs of the domains whose disks lie in our state directory. */
+async function ownDomains(config: Config): Promise<string[]> {
   const hypervisor = await openLibvirtHypervisor({
     uri: config.agent.libvirtUri,
     virtType: config.agent.virtType,

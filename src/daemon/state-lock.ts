@@ -3,14 +3,15 @@ import { LodgeError, messageOf } from '../base/errors.ts'
 
 /**
  * Holds the state directory for this process. The lock is SQLite's own on a file of its own, so the kernel drops it
- * however the process ends.
+ * however the process ends. With `patienceMs` it is waited for that long, blocking: `lodge status` holds it for a
+ * moment, to see whether anyone else does.
  * @throws LodgeError conflict when another process holds it, unavailable when the file cannot be used
  */
-export function lockState(path: string): { release(): void } {
+export function lockState(path: string, patienceMs = 0): { release(): void } {
   let database: DatabaseSync | undefined
   try {
     database = new DatabaseSync(path)
-    database.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+    database.exec(`PRAGMA busy_timeout = ${patienceMs}; BEGIN EXCLUSIVE`)
   } catch (cause) {
     database?.close()
     if ((cause as { errcode?: number }).errcode === busy)

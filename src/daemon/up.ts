@@ -40,7 +40,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
   try {
     const state = stateDirectory(config.stateDirectory)
     makeStateDirectory(state)
-    const lock = lockState(state.lock)
+    const lock = lockState(state.lock, 1000)
     parts.push(() => lock.release())
 
     const clock = systemClock

@@ -13,6 +13,8 @@ export interface LibvirtOptions {
   clock?: Clock
   /** The C library, if not the one that `./setup build` makes. */
   libraryPath?: string
+  /** Does not fail when libvirt does not answer, but goes on trying; see `connected`. */
+  patient?: boolean
   /** How long one attempt to connect may take, ms. */
   connectTimeoutMs?: number
   /** Starts a session of the C library; tests may give their own. */
@@ -33,7 +35,8 @@ const firstPauseMs = 100
 const longestPauseMs = 5000
 
 /**
- * Connects to libvirt. Resolves when the connection is up and events are registered.
+ * Connects to libvirt. Resolves when the connection is up and events are registered or, if it is to be patient, at the
+ * first attempt's end.
  * @throws unavailable when libvirt does not answer or the C library is missing, forbidden when it refuses
  */
 export async function openLibvirt(options: LibvirtOptions): Promise<Libvirt> {
@@ -112,7 +115,13 @@ export class Libvirt {
 
   /** Part of `openLibvirt`. */
   async connect(): Promise<void> {
-    this.#session = await this.#openSession()
+    try {
+      this.#session = await this.#openSession()
+    } catch (error) {
+      if (!this.#options.patient || !isRefusal(error)) throw error
+      this.#log.warn({ uri: this.uri, reason: messageOf(error) }, 'libvirt does not answer; trying again')
+      this.#reconnecting = this.#reconnect()
+    }
   }
 
   async #openSession(): Promise<Session> {
@@ -185,4 +194,10 @@ export class Libvirt {
       }
     }
   }
+}
+
+/** libvirt's own answer to an attempt to connect, as opposed to a library of ours that is missing or too old. */
+function isRefusal(error: unknown): boolean {
+  const { kind, details } = toLodgeError(error)
+  return kind === 'unavailable' && details.call === 'connect'
 }

@@ -47,3 +47,18 @@ test('guests outlive libvirtd, and Lodge finds them again', { timeout: 600_000 }
   const { status, output } = bed.doctor()
   assert.equal(status, 0, output)
 })
+
+test('Lodge starts while libvirtd is away, and goes on when it is back', { timeout: 600_000 }, async () => {
+  const id = await bed.create('c')
+  await bed.reach(id, ['ACTIVE'])
+  await bed.libvirtd.kill9()
+  assert.equal(await bed.lodge.stop(), 0)
+  await bed.restartLodge()
+  await bed.reach(id, ['ACTIVE'])
+  const asked = await bed.api.must('POST', `/compute/v2.1/servers/${id}/action`, { pause: null })
+  assert.equal(asked.status, 202)
+  await bed.libvirtd.restart()
+  await bed.reach(id, ['PAUSED'], 60_000)
+  const { status, output } = bed.doctor()
+  assert.equal(status, 0, output)
+})

@@ -128,6 +128,21 @@ test('close() while libvirtd is away ends the attempts', async () => {
   await libvirtd.restart()
 })
 
+test('a patient one waits for a libvirtd that is away, but not for a library that is missing', async () => {
+  await libvirtd.kill9()
+  await assert.rejects(openLibvirt({ uri: libvirtd.uri }), { kind: 'unavailable' })
+  const libvirt = await openLibvirt({ uri: libvirtd.uri, patient: true })
+  assert.equal(libvirt.connected, false)
+  await libvirtd.restart()
+  await until('the connection', 15_000, () => libvirt.connected, 5)
+  assert.ok((await libvirt.call('connectGetHostname')).hostname)
+  await libvirt.close()
+  await assert.rejects(openLibvirt({ uri: libvirtd.uri, patient: true, libraryPath: '/nowhere.so' }), {
+    kind: 'unavailable',
+    message: /setup build/,
+  })
+})
+
 function pidOfGuest(uuid: string): number {
   const found = readdirSync('/proc').find((entry) => {
     if (!/^\d+$/.test(entry)) return false

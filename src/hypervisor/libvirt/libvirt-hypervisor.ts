@@ -30,16 +30,19 @@ export interface LibvirtHypervisorOptions {
   /** Such as `qemu:///system`. */
   uri: string
   virtType: VirtTypeSetting
+  /** Goes on trying when libvirt does not answer at first: then not connected yet. */
+  patient?: boolean
   clock: Clock
   log: Logger
 }
 
 /**
- * The hypervisor behind libvirt at `uri`, connected.
+ * The hypervisor behind libvirt at `uri`, connected unless it is to be patient.
  * @throws LodgeError unavailable when libvirt does not answer
  */
 export async function openLibvirtHypervisor(options: LibvirtHypervisorOptions): Promise<Hypervisor> {
-  const libvirt = await openLibvirt({ uri: options.uri, logger: options.log, clock: options.clock })
+  const { uri, patient, clock, log: logger } = options
+  const libvirt = await openLibvirt({ uri, patient, clock, logger })
   return createLibvirtHypervisor(libvirt, options)
 }
 
