@@ -153,11 +153,11 @@ async function measureVerbs(bed: Bed, libvirt: Libvirt, template: Template): Pro
     await byLodge(times.unpause, { unpause: null }, 'ACTIVE')
   }
   for (let round = 0; round < rounds; round++) {
+    // One after the other, so that neither reads its memory back while the other's is still being written out.
     await libvirt.call('domainManagedSave', { uuid })
-    await act(bed, id, { suspend: null }, 'SUSPENDED')
     await byHand(times.resume, () => libvirt.call('domainCreateWithFlags', { uuid }))
-    // The one guest, awake again, must not slow the other's return.
     await libvirt.call('domainSuspend', { uuid })
+    await act(bed, id, { suspend: null }, 'SUSPENDED')
     await byLodge(times.resume, { resume: null }, 'ACTIVE')
     await libvirt.call('domainResume', { uuid })
   }
