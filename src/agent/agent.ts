@@ -166,6 +166,10 @@ export function createAgent(options: AgentOptions): Agent {
   }
   const beat = safely('heartbeat', heartbeat)
   const count = safely('census', reconcile)
+  const tellVirtType = safely('finding out how guests are run', async () => {
+    const { virtType, virtTypeReason } = await capabilities.get()
+    log.info({ virtType, reason: virtTypeReason }, 'how guests are run')
+  })
 
   /** Once for each start of the agent; again only if it failed. */
   function goOnline(): Promise<void> {
@@ -184,6 +188,7 @@ export function createAgent(options: AgentOptions): Agent {
     leaveBus = await bus.serve(hostName, endpoint)
     await beat()
     await count()
+    if (hypervisor.kind === 'libvirt') void tellVirtType()
     repeat({ clock, ms: config.reportSeconds * 1000, seed: hostName, signal: stopped.signal }, beat)
     repeat({ clock, ms: config.reconcileSeconds * 1000, seed: hostName, signal: stopped.signal }, count)
   }

@@ -36,7 +36,13 @@ export interface Config {
     downAfterSeconds: number
     defaultAvailabilityZone: string
   }
-  conductor: { leaseSeconds: number; buildTimeoutSeconds: number; actionTimeoutSeconds: number }
+  conductor: {
+    leaseSeconds: number
+    buildTimeoutSeconds: number
+    actionTimeoutSeconds: number
+    /** How long a deleted server is remembered, with its actions; 0: for ever. */
+    keepDeletedDays: number
+  }
   agent: {
     /** Name of this host; null: the machine's host name. */
     hostName: string | null
@@ -91,7 +97,12 @@ export const defaultConfig: Config = {
   },
   scheduler: { maxAttempts: 3, ramWeight: 1, cpuWeight: 1, diskWeight: 1 },
   hosts: { downAfterSeconds: 60, defaultAvailabilityZone: 'nova' },
-  conductor: { leaseSeconds: 60, buildTimeoutSeconds: 600, actionTimeoutSeconds: 900 },
+  conductor: {
+    leaseSeconds: 60,
+    buildTimeoutSeconds: 600,
+    actionTimeoutSeconds: 900,
+    keepDeletedDays: 90,
+  },
   agent: {
     hostName: null,
     libvirtUri: 'qemu:///system',

@@ -11,6 +11,7 @@ import type { ConductorContext } from './context.ts'
 import { createGroupWriter } from './group-writer.ts'
 import { createHostCache } from './host-cache.ts'
 import { createOwnerNames } from './owner-names.ts'
+import { createPurge } from './purge.ts'
 import { createRegistrar } from './reports/registrar.ts'
 import { listenToReports } from './reports/listen.ts'
 import { createRuns } from './runs.ts'
@@ -77,6 +78,7 @@ export function createConductor(options: ConductorOptions): Conductor {
     },
   })
   const registrar = createRegistrar(context)
+  const purge = createPurge(context)
   const leaseMs = config.conductor.leaseSeconds * 1000
 
   const stopping = new AbortController()
@@ -158,6 +160,7 @@ export function createConductor(options: ConductorOptions): Conductor {
           takeOver ??= 'expired'
           wake()
         } else if (takeOver) wake()
+        await purge(now)
       } catch (error) {
         log.error({ err: error }, 'the conductor could not write; the next tick tries again')
       }
