@@ -21,7 +21,7 @@ after(() => bed?.remove())
 
 for (let round = 1; round <= rounds; round++) {
   const moment = Math.round(Math.random() * 3000)
-  test(`round ${round}: killed ${moment} ms into ${creates} creates`, { timeout: 600_000 }, async () => {
+  test(`round ${round}: killed ${moment} ms into ${creates} creates`, { timeout: 600_000 }, async (t) => {
     const accepted: string[] = []
     const creating = Array.from({ length: creates }, async (_, i) => {
       await delay(i * 100)
@@ -36,11 +36,15 @@ for (let round = 1; round <= rounds; round++) {
     await Promise.all(creating)
 
     await bed.restartLodge()
+    let active = 0
     for (const id of accepted) {
       const server = await bed.reach(id, ['ACTIVE', 'ERROR'], 400_000)
-      if (server['status'] === 'ERROR')
-        assert.ok((server['fault'] as { message: string }).message, `fault of ${id}`)
+      if (server['status'] === 'ACTIVE') active++
+      else assert.ok((server['fault'] as { message: string }).message, `fault of ${id}`)
     }
+    t.diagnostic(`${accepted.length} were answered with 202, ${active} of them became ACTIVE`)
+    // The host has room for all; what was begun is gone on with, not given up.
+    assert.ok(active >= accepted.length * 0.9, `only ${active} of ${accepted.length} became ACTIVE`)
     await until('all creates to be settled', 400_000, async () => {
       const { body } = await bed.api.must('GET', '/compute/v2.1/servers/detail')
       return body.servers.every((server: { status: string }) => ['ACTIVE', 'ERROR'].includes(server.status))

@@ -74,12 +74,28 @@ export function keepMachineType(context: VerbContext, spec: ServerSpec): ServerS
 
 /** Starts the domain. That someone else started it in the meantime is as good. */
 export async function startIfOff(
-  { hypervisor }: VerbContext,
+  context: VerbContext,
   serverId: string,
   options: { discardSaved?: boolean } = {},
 ): Promise<void> {
+  await unlessRunning(context, serverId, () => context.hypervisor.start(serverId, options))
+}
+
+/**
+ * Lets a domain that was seen paused run on. While libvirt starts a domain it shows it paused, so a command that is
+ * repeated after a crash of ours may meet the start that the first one had asked for: that it runs is as good.
+ */
+export async function runOn(context: VerbContext, serverId: string): Promise<void> {
+  await unlessRunning(context, serverId, () => context.hypervisor.resume(serverId))
+}
+
+async function unlessRunning(
+  { hypervisor }: VerbContext,
+  serverId: string,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
-    await hypervisor.start(serverId, options)
+    await work()
   } catch (error) {
     if (!isKind(error, 'conflict')) throw error
     const domain = await hypervisor.findDomain(serverId)

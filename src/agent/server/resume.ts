@@ -1,6 +1,6 @@
 import { messageOf } from '../../base/errors.ts'
 import { powerState } from '../../model/server-state.ts'
-import { bootAfresh, keepMachineType, needDisks, needDomain, startIfOff } from './domain-power.ts'
+import { bootAfresh, keepMachineType, needDisks, needDomain, runOn, startIfOff } from './domain-power.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
 
 /**
@@ -8,10 +8,9 @@ import type { VerbContext, VerbRun } from './verb.ts'
  * was saved it boots, as in Nova.
  */
 export const resume: VerbRun<'resume'> = async (context, { serverId, params }) => {
-  const { hypervisor } = context
   const domain = await needDomain(context, serverId)
   let spec = keepMachineType(context, params.spec)
-  if (domain.powerState === powerState.PAUSED) await hypervisor.resume(serverId)
+  if (domain.powerState === powerState.PAUSED) await runOn(context, serverId)
   else if (domain.powerState !== powerState.RUNNING && domain.managedSave) await restore(context, serverId)
   else if (domain.powerState !== powerState.RUNNING)
     spec = await bootAfresh(context, spec, await needDisks(context, serverId))
@@ -23,7 +22,7 @@ async function restore(context: VerbContext, serverId: string): Promise<void> {
   await startIfOff(context, serverId)
   // A guest that was paused when it was saved comes back paused.
   const domain = await hypervisor.findDomain(serverId)
-  if (domain?.powerState === powerState.PAUSED) await hypervisor.resume(serverId)
+  if (domain?.powerState === powerState.PAUSED) await runOn(context, serverId)
   try {
     await hypervisor.syncTime(serverId)
   } catch (error) {

@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/errors.ts'
 import { powerState } from '../../model/server-state.ts'
 import { agentStops } from '../agent-stops.ts'
-import { startIfOff, writeDomain } from './domain-power.ts'
+import { runOn, startIfOff, writeDomain } from './domain-power.ts'
 import { removeServer } from './remove-server.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
 
@@ -16,7 +16,7 @@ export const spawn: VerbRun<'spawn'> = async (context, { serverId, params: { spe
     const disks = await context.disks.prepare(spec, signal)
     signal.throwIfAborted()
     const { xml, machineType } = await writeDomain(context, spec, disks)
-    if (before?.powerState === powerState.PAUSED) await hypervisor.resume(serverId)
+    if (before?.powerState === powerState.PAUSED) await runOn(context, serverId)
     else if (before?.powerState !== powerState.RUNNING) {
       await hypervisor.define(xml)
       signal.throwIfAborted()
