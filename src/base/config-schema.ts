@@ -7,6 +7,8 @@ type Rule = Record<string, unknown>
 const rules: Record<string, Rule> = {
   stateDirectory: { minLength: 1 },
   'listen.port': { type: 'integer', minimum: 1, maximum: 65_535 },
+  'store.url': { type: ['string', 'null'], pattern: '^postgres(ql)?://' },
+  'bus.url': { type: ['string', 'null'], pattern: '^(nats|tls)://' },
   'publicUrls.identity': url(),
   'publicUrls.compute': url(),
   'publicUrls.image': url(),

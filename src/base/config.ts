@@ -3,6 +3,17 @@ export interface Config {
   /** Directory of everything that Lodge keeps on this machine. */
   stateDirectory: string
   listen: { host: string; port: number }
+  /** `postgres://user:password@host/database`; null: SQLite in the state directory. */
+  store: { url: string | null }
+  /** NATS between controllers and agents; a url of null: everything in one process. */
+  bus: {
+    /** `nats://host:4222` or `tls://host:4222`; several with commas. */
+    url: string | null
+    /** The NATS credentials file of this process. */
+    credentialsFile: string | null
+    /** Certificates that the server's is checked with; null: the system's. */
+    caFile: string | null
+  }
   /** URLs that clients are told, when they differ from the listening address (no trailing slash). */
   publicUrls: {
     identity: string | null
@@ -82,6 +93,8 @@ export interface Config {
 export const defaultConfig: Config = {
   stateDirectory: '/var/lib/lodge',
   listen: { host: '127.0.0.1', port: 8774 },
+  store: { url: null },
+  bus: { url: null, credentialsFile: null, caFile: null },
   publicUrls: { identity: null, compute: null, image: null, network: null },
   region: 'RegionOne',
   log: { level: 'info', format: 'auto' },

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { Migrator, type Migration } from 'kysely/migration'
 import { LodgeError } from '../base/errors.ts'
 import { initial } from './migrations/0001-initial.ts'
+import { fleet } from './migrations/0002-fleet.ts'
 import type { Schema } from './schema.ts'
 
 /** Which of the two databases, where their words for a column differ. */
@@ -10,6 +11,7 @@ export type SqlFlavor = 'sqlite' | 'postgres'
 /** Every change of the tables since the first, in order. A released one is never edited. */
 const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
   '0001-initial': initial,
+  '0002-fleet': fleet,
 }
 
 /**

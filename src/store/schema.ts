@@ -27,6 +27,13 @@ export interface Schema {
   placements: PlacementsTable
   quotas: QuotasTable
   quota_classes: QuotaClassesTable
+  aggregates: AggregatesTable
+  aggregate_hosts: AggregateHostsTable
+  server_groups: ServerGroupsTable
+  server_group_members: ServerGroupMembersTable
+  migrations: MigrationsTable
+  agents: AgentsTable
+  agent_invites: AgentInvitesTable
 }
 
 type Flag = 0 | 1
@@ -186,6 +193,12 @@ export interface ServersTable {
   updated_at: number
   launched_at: number | null
   terminated_at: number | null
+  /** ServerFlavor before a resize that is neither confirmed nor reverted; null otherwise. */
+  old_flavor_json: string | null
+  /** {migrationId, sourceHost, destHost, oldVmState} of such a resize. */
+  resize_json: string | null
+  /** All moves stay in this zone; null: free. */
+  pinned_availability_zone: string | null
   /** Set when the server is deleted; such rows stay for readers of `deleted=true`. */
   deleted_at: number | null
 }
@@ -261,6 +274,8 @@ export interface HostsTable {
   used_vcpus: number
   used_memory_mib: number
   used_disk_gib: number
+  /** Being emptied or worked on: nothing is placed there, and drains may run. */
+  maintenance: Generated<Flag>
   created_at: number
 }
 
@@ -309,4 +324,78 @@ export interface QuotaClassesTable {
   class_name: string
   resource: string
   hard_limit: number
+}
+
+export interface AggregatesTable {
+  /** The id of the API. */
+  number: Generated<number>
+  /** The uuid of microversion 2.41. */
+  id: string
+  name: string
+  metadata_json: string
+  created_at: number
+  updated_at: number | null
+}
+
+export interface AggregateHostsTable {
+  aggregate_number: number
+  host: string
+}
+
+export interface ServerGroupsTable {
+  id: string
+  project_id: string
+  user_id: string
+  name: string
+  policy: 'affinity' | 'anti-affinity' | 'soft-affinity' | 'soft-anti-affinity'
+  /** `{max_server_per_host}` or `{}`. */
+  rules_json: string
+  created_at: number
+}
+
+export interface ServerGroupMembersTable {
+  group_id: string
+  server_id: string
+}
+
+/** A server's way from one host to another, or to another size; Nova's migration record. */
+export interface MigrationsTable {
+  /** The id of the API. */
+  number: Generated<number>
+  id: string
+  server_id: string
+  request_id: string
+  project_id: string
+  user_id: string
+  type: 'migration' | 'resize' | 'live-migration' | 'evacuation'
+  /** Nova's words: queued, preparing, running, completed, finished, confirmed, reverted, error, ... */
+  status: string
+  source_host: string | null
+  dest_host: string | null
+  old_flavor_id: string
+  new_flavor_id: string
+  /** Memory and disk bytes: total, processed, remaining; what the forecast said. */
+  progress_json: string
+  created_at: number
+  updated_at: number
+}
+
+/** An agent that has joined: who it may speak as. */
+export interface AgentsTable {
+  host: string
+  /** Its NATS user nkey. */
+  public_key: string
+  joined_at: number
+  revoked_at: number | null
+}
+
+/** One-time tokens of `lodge host invite`. */
+export interface AgentInvitesTable {
+  /** SHA-256 of the token. */
+  token_hash: string
+  /** The only name that may join with it; null: any. */
+  host: string | null
+  created_at: number
+  expires_at: number
+  used_at: number | null
 }

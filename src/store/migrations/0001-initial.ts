@@ -1,6 +1,7 @@
-import type { ColumnDefinitionBuilder, CreateTableBuilder, Kysely } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { SqlFlavor } from '../migrate.ts'
+import { index, numbered, required, table } from './columns.ts'
 
 /** The tables of the first release; `schema.ts` says what the columns mean. */
 export const initial = (flavor: SqlFlavor): Migration => ({
@@ -287,30 +288,3 @@ export const initial = (flavor: SqlFlavor): Migration => ({
     )
   },
 })
-
-const required = (column: ColumnDefinitionBuilder): ColumnDefinitionBuilder => column.notNull()
-
-type Table = CreateTableBuilder<string, never>
-
-async function table(
-  db: Kysely<unknown>,
-  name: string,
-  build: (table: Table) => { execute(): Promise<void> },
-) {
-  await build(db.schema.createTable(name)).execute()
-}
-
-/** A table whose first column counts its rows. */
-function numbered(table: Table, flavor: SqlFlavor) {
-  return flavor === 'sqlite'
-    ? table.addColumn('number', 'integer', (column) => column.primaryKey().autoIncrement())
-    : table.addColumn('number', 'serial', (column) => column.primaryKey())
-}
-
-async function index(db: Kysely<unknown>, tableName: string, of: string[]): Promise<void> {
-  await db.schema
-    .createIndex(`${tableName}_by_${of.join('_')}`)
-    .on(tableName)
-    .columns(of)
-    .execute()
-}
