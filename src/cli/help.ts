@@ -11,5 +11,6 @@ export function help(commands: Command[]): string {
     '',
     'Usage:',
     ...usages,
+    '  lodge --version',
   ].join('\n')
 }

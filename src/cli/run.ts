@@ -2,6 +2,7 @@ import { LodgeError, messageOf } from '../base/errors.ts'
 import { commands } from './commands.ts'
 import { UsageError } from './flags.ts'
 import { help } from './help.ts'
+import { version } from './version.ts'
 
 /**
  * Runs the `lodge` command with the words that follow its name. Returns the exit status: 0 done, 1 failed,
@@ -11,6 +12,10 @@ export async function run(words: string[]): Promise<number> {
   if (words.length === 0 || words[0] === 'help' || words[0] === '--help') {
     console.log(help(commands))
     return words.length === 0 ? 2 : 0
+  }
+  if (words[0] === '--version') {
+    console.log(`lodge ${version()}`)
+    return 0
   }
   const command = commands.find(({ name }) => name.split(' ').every((word, i) => words[i] === word))
   if (!command) {

@@ -66,6 +66,11 @@ const simulated = (state: string): string[] => [
   `127.0.0.1:${port}`,
 ]
 
+test('the version is the one of package.json', async () => {
+  const { version } = JSON.parse(readFileSync(join(main, '../../package.json'), 'utf8'))
+  assert.deepEqual(await lodge('--version'), { status: 0, out: `lodge ${version}\n`, err: '' })
+})
+
 describe('asked for wrongly: status 2', { concurrency: 2 }, () => {
   const cases: [string[], RegExp][] = [
     [['nonsense'], /no command 'nonsense'; 'lodge help'/],
