@@ -198,6 +198,8 @@ test('usage adds up the hours in the period', async () => {
   const period = `start=${iso(now - 2 * hour)}&end=${iso(now)}`
   const { projectId } = await bed.addServer({ name: 'too late', launchedAt: now })
   const path = `/os-simple-tenant-usage/${projectId}`
+  assert.equal((await bed.call(`GET /os-simple-tenant-usage?${period}`)).status, 200)
+  assert.equal((await bed.call(`GET /os-simple-tenant-usage/?${period}`)).status, 404)
   const usage = (await bed.call(`GET ${path}?${period}`, { as: 'member' })).body.tenant_usage
   assert.equal(usage.total_hours, 3)
   assert.equal(usage.total_vcpus_usage, 6)

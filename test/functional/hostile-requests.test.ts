@@ -62,6 +62,7 @@ describe('HTTP itself', () => {
     ['a bad percent-encoding', 400, () => head('GET /compute/v2.1/servers/%zz HTTP/1.1')],
     ['bytes that are no UTF-8 in the path', 400, () => head('GET /compute/v2.1/servers/%ff%fe HTTP/1.1')],
     ['an encoded NUL', 404, () => head('GET /compute/v2.1/servers/%00 HTTP/1.1')],
+    ['an encoded NUL in the query', 400, () => head('GET /compute/v2.1/servers?name=%00 HTTP/1.1')],
     ['a bad percent-encoding in the query', 200, () => head('GET /compute/v2.1/servers?name=%zz HTTP/1.1')],
     ['two dots', 404, () => head('GET /compute/v2.1/../../etc/passwd HTTP/1.1')],
     [
@@ -279,6 +280,31 @@ describe('a body of 100 MB', () => {
     Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${lodge.pid}/status`, 'utf8'))![1]) / 1024
 })
 
+describe('a path with letters that need no encoding', () => {
+  const places: ['compute' | 'identity' | 'image' | 'network', string][] = [
+    ['compute', '/%63ompute/v2.1/servers/nowhere'],
+    ['compute', '/compute/v2%2e1/servers/nowhere'],
+    ['compute', '/comput%65/v2/servers/nowhere'],
+    ['identity', '/%69dentity/v3/users/nowhere'],
+    ['image', '/imag%65/v2/images/nowhere'],
+    ['network', '/%6Eetwork/v2.0/ports/nowhere'],
+  ]
+  for (const [service, path] of places)
+    test(`${path}: the fault of ${service}`, async () => {
+      const answer = await fetch(lodge.url + path, { headers: { 'x-auth-token': api.token } })
+      assert.equal(answer.status, 404)
+      assertFault(service, 404, await answer.json(), path)
+      assert.equal(answer.headers.has('openstack-api-version'), service === 'compute')
+    })
+
+  test('what must be encoded stays so', async () => {
+    const answer = await fetch(`${lodge.url}/compute%2fv2.1/servers`, {
+      headers: { 'x-auth-token': api.token },
+    })
+    assert.equal(answer.status, 404)
+  })
+})
+
 describe('JSON that is not what is wanted', () => {
   const deep = (open: string, close: string, levels: number): string =>
     open.repeat(levels) + close.repeat(levels)
@@ -310,6 +336,8 @@ describe('JSON that is not what is wanted', () => {
     ['a byte that is no UTF-8', Buffer.from('7b226e616d65223a22ff227d', 'hex')],
     ['an overlong encoding', Buffer.from('7b226e616d65223a22c080227d', 'hex')],
     ['a surrogate in UTF-8', Buffer.from('7b226e616d65223a22eda080227d', 'hex')],
+    ['a NUL', '{"server": {"name": "a\\u0000b"}}'],
+    ['a NUL in a key', '{"server": {"metadata": {"\\u0000": "a"}}}'],
     ['UTF-16', Buffer.from('\ufeff{"server":{}}', 'utf16le')],
   ]
   const places: ['compute' | 'identity' | 'image', string][] = [

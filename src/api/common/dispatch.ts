@@ -64,9 +64,10 @@ export async function dispatch(
   const raw = group.some((route) => route.rawBody)
   const body = raw ? undefined : bodyOf(service, request)
   const route = chooseRoute(group, version, body)
+  if (route.exactPath && /^[^?#]*\/(?:[?#]|$)/.test(request.url)) throw noSuchResource()
   enforcePolicy(route, caller, service.name)
 
-  const query = request.query as Record<string, string[]>
+  const query = queryOf(request)
   const value = route.action === undefined ? body : (body as Record<string, unknown>)[route.action]
   const querySchema = schemaFor(route.query, version)
   if (querySchema) validate(querySchema, query, { kind: 'query' })
@@ -128,6 +129,15 @@ function paramsOf(request: FastifyRequest): Record<string, string> {
   const params = request.params as Record<string, string>
   for (const value of Object.values(params)) if (value.includes('\0')) throw noSuchResource()
   return params
+}
+
+/** @throws LodgeError badRequest when a value holds a NUL, which nothing that is kept does */
+function queryOf(request: FastifyRequest): Record<string, string[]> {
+  const query = request.query as Record<string, string[]>
+  for (const values of Object.values(query))
+    if (values.some((value) => value.includes('\0')))
+      throw new LodgeError('badRequest', 'A query parameter holds the character NUL, which cannot be kept')
+  return query
 }
 
 const noSuchResource = (): LodgeError => new LodgeError('notFound', 'The resource could not be found.')

@@ -7,8 +7,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * The JSON value of a request's body.
- * @throws LodgeError badRequest unless it is JSON in UTF-8 of reasonable depth without `__proto__` keys and without
- * halves of surrogate pairs, which no database keeps as they are
+ * @throws LodgeError badRequest unless it is JSON in UTF-8 of reasonable depth without `__proto__` keys, without
+ * halves of surrogate pairs, which no database keeps as they are, and without NUL, which PostgreSQL does not take
  */
 export function parseJsonBody(bytes: Uint8Array): unknown {
   let value: unknown
@@ -32,6 +32,8 @@ function refuseTraps(key: string, value: unknown): unknown {
   if (key === '__proto__') throw new LodgeError('badRequest', 'The key __proto__ is not allowed')
   if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
     throw new LodgeError('badRequest', 'A string holds half of a surrogate pair, which is no character')
+  if (key.includes('\0') || (typeof value === 'string' && value.includes('\0')))
+    throw new LodgeError('badRequest', 'A string holds the character NUL, which cannot be kept')
   return value
 }
 

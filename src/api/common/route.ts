@@ -122,6 +122,8 @@ export interface Route {
   query?: VersionedSchema[]
   /** The handler reads `stream` itself; nothing parses or limits the body. */
   rawBody?: boolean
+  /** With a slash at its end the path is another resource's whose name is empty, and not found. */
+  exactPath?: boolean
   /** One line on what it does. */
   summary: string
   handler(request: ApiRequest): Promise<ApiReply>

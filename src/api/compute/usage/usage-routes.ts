@@ -14,6 +14,8 @@ export const usageRoutes = (services: ApiServices): Route[] => [
     policy: 'os-simple-tenant-usage:list',
     role: 'admin',
     success: 200,
+    // As in Nova: with a slash it asks for the project without a name.
+    exactPath: true,
     query: usageQuery({ detailed: queryPart.text }),
     summary: 'Shows what each project used in a period',
     handler: (request) => list(services, request),
