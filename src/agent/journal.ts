@@ -28,7 +28,11 @@ export interface JournalWriter {
  * @throws LodgeError internal when the file cannot be opened or is of a newer Lodge
  */
 export function openJournal(path: string): Journal {
-  const db = open(path)
+  return journalOver(open(path))
+}
+
+/** The journal in a database that has its tables. A write without room for it fails as unavailable: room may come. */
+export function journalOver(db: DatabaseSync): Journal {
   let waiting: { write: () => void; resolve: () => void; reject: (error: unknown) => void }[] = []
   let flushed: Promise<void> | undefined
 
@@ -42,9 +46,7 @@ export function openJournal(path: string): Journal {
       db.exec('COMMIT')
     } catch (error) {
       if (db.isOpen && db.isTransaction) db.exec('ROLLBACK')
-      const failure = new LodgeError('internal', `The journal cannot be written: ${messageOf(error)}`, {
-        cause: error,
-      })
+      const failure = writeFailure(error)
       for (const { reject } of batch) reject(failure)
       return
     }
@@ -73,6 +75,19 @@ export function openJournal(path: string): Journal {
       if (db.isOpen) db.close()
     },
   }
+}
+
+/** Primary result codes of what an operator can mend, or time: BUSY, READONLY, IOERR, FULL. */
+const passing = new Set([5, 8, 10, 13])
+
+function writeFailure(error: unknown): LodgeError {
+  const { errcode } = error as { errcode?: number }
+  const mayPass = errcode !== undefined && passing.has(errcode & 0xff)
+  return new LodgeError(
+    mayPass ? 'unavailable' : 'internal',
+    `The journal of the host cannot be written: ${messageOf(error)}`,
+    { cause: error },
+  )
 }
 
 const schemaVersion = 1

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test, type TestContext } from 'node:test'
-import { openJournal } from '../../../src/agent/journal.ts'
+import { faultOf } from '../../../src/agent/fault.ts'
+import { journalOver, openJournal } from '../../../src/agent/journal.ts'
 import { LodgeError } from '../../../src/base/errors.ts'
 import type { Outcome } from '../../../src/contract/command.ts'
 import { powerState } from '../../../src/model/server-state.ts'
@@ -110,6 +111,36 @@ test('commands under way at the close are written first', async (t) => {
   const again = openJournal(path)
   assert.equal(again.forHost('a').find(command.id), 'accepted')
   await again.close()
+})
+
+test('a full disk may get room: a build goes to another host, all else is tried again here', async (t) => {
+  const path = newPath(t)
+  await openJournal(path).close()
+  const db = new DatabaseSync(path)
+  const journal = journalOver(db)
+  const host = journal.forHost('a')
+  // SQLite's own way to make a disk of a few pages: it fails with the same code as a disk that is full.
+  const pages = Number(db.prepare('PRAGMA page_count').get()?.page_count)
+  db.exec(`PRAGMA max_page_count = ${pages}`)
+  const large = { ...commandOf('pause', newSpec().id, {}), requestId: 'x'.repeat(100_000) }
+  const error: unknown = await host.accept(large).catch((thrown: unknown) => thrown)
+  assert.ok(error instanceof LodgeError)
+  assert.match(error.message, /full/)
+  assert.deepEqual(
+    (['spawn', 'destroy', 'stop'] as const).map((verb) => {
+      const { kind, code, retry } = faultOf(error, verb, 'a')
+      return [kind, code, retry]
+    }),
+    [
+      ['unavailable', 503, 'other-host'],
+      ['unavailable', 503, 'same-host'],
+      ['unavailable', 503, 'same-host'],
+    ],
+  )
+  db.exec('PRAGMA max_page_count = 100000')
+  await host.accept(large)
+  assert.equal(host.find(large.id), 'accepted')
+  await journal.close()
 })
 
 test('a journal of a newer Lodge is refused', (t) => {
