@@ -5,15 +5,16 @@ import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
 import type { Command, Outcome, Verb } from '../contract/command.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
-import type { Report } from '../contract/report.ts'
-import type { Hypervisor } from '../hypervisor/hypervisor.ts'
-import type { PowerState } from '../model/server-state.ts'
+import type { CensusEntry, Report } from '../contract/report.ts'
+import type { DomainSummary, Hypervisor } from '../hypervisor/hypervisor.ts'
+import { powerState, type PowerState } from '../model/server-state.ts'
 import { cachedCapabilities } from './cached-capabilities.ts'
 import { takeCensus } from './census.ts'
 import { checkCommand } from './check-command.ts'
 import type { Disks } from './disk/disks.ts'
-import { createDomainWatch } from './domain-watch.ts'
+import { createDomainWatch, isActive } from './domain-watch.ts'
 import { faultOf } from './fault.ts'
+import { followed } from './follow-guest.ts'
 import { createIntake } from './intake.ts'
 import { describeHost } from './inventory.ts'
 import type { Journal } from './journal.ts'
@@ -100,6 +101,7 @@ export function createAgent(options: AgentOptions): Agent {
     busy: intake.busy,
     stateByEvents: watch.state,
     send: (report) => void send(report),
+    seen: follow,
     clock,
     log,
   })
@@ -122,6 +124,27 @@ export function createAgent(options: AgentOptions): Agent {
     if (!outcome.ok) powerReports.recheck(command.serverId)
     else if (command.verb === 'destroy') powerReports.forget(command.serverId)
     else powerReports.told(command.serverId, (outcome.result as { powerState: PowerState }).powerState)
+  }
+
+  /** The ledger follows a guest that changed by itself, or the next boot of the host would not find what ran. */
+  function follow(serverId: string, domain: DomainSummary | undefined): void {
+    const wanted = journal.wanted(serverId)
+    if (wanted === undefined) return
+    const now = followed(wanted, domain)
+    if (now === wanted) return
+    journal.want(serverId, now, clock.now()).catch((error: unknown) => {
+      // The next census tries again.
+      log.warn({ server: serverId, reason: messageOf(error) }, 'ledger not brought up to date')
+    })
+  }
+
+  /** What changed while nobody looked: before the agent's start, or while libvirt was away. */
+  async function followCounted({ serverId, busy, hasDomain, powerState: state }: CensusEntry): Promise<void> {
+    const wanted = journal.wanted(serverId)
+    if (busy || wanted === undefined) return
+    if (isActive(state) && (state !== powerState.RUNNING || wanted !== 'stopped')) return
+    const domain = hasDomain ? await hypervisor.findDomain(serverId) : undefined
+    if (!intake.busy(serverId)) follow(serverId, domain)
   }
 
   async function send(report: Report): Promise<void> {
@@ -152,7 +175,10 @@ export function createAgent(options: AgentOptions): Agent {
     if (!hypervisor.connected) return
     const servers = await takeCensus({ hypervisor, disks, journal, intake, watch })
     await send({ version: 1, type: 'census', host: hostName, at: clock.now(), servers })
-    for (const { serverId, powerState, busy } of servers) if (!busy) powerReports.told(serverId, powerState)
+    for (const entry of servers) {
+      if (!entry.busy) powerReports.told(entry.serverId, entry.powerState)
+      await followCounted(entry)
+    }
     await journal.trim(clock.now() - outcomesKeptMs)
   }
 

@@ -27,6 +27,10 @@ export interface HostJournal {
 
   servers(): LedgerEntry[]
   isOnLedger(serverId: string): boolean
+  /** undefined for a server that is not on the ledger. */
+  wanted(serverId: string): WantedPower | undefined
+  /** Notes what became of a guest by itself; nothing for a server that is not on the ledger. */
+  want(serverId: string, wanted: WantedPower, at: number): Promise<void>
   spec(serverId: string): ServerSpec | undefined
 
   /** The machine's boot id at the last start of the agent. */
@@ -96,6 +100,11 @@ export function createHostJournal({ db, commit }: JournalWriter, host: string): 
 
     servers: () => [...onLedger].map(([serverId, wanted]) => ({ serverId, wanted })),
     isOnLedger: (serverId) => onLedger.has(serverId),
+    wanted: (serverId) => onLedger.get(serverId),
+    async want(serverId, wanted, at) {
+      await commit(() => applyChange(serverId, { wanted }, at))
+      remember(serverId, { wanted })
+    },
     spec(serverId) {
       const row = statements.spec.get(host, serverId)
       return row && (JSON.parse(String(row.spec)) as ServerSpec)

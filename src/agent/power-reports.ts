@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
 import type { PowerReport } from '../contract/report.ts'
-import type { DomainEvent, Hypervisor } from '../hypervisor/hypervisor.ts'
+import type { DomainEvent, DomainSummary, Hypervisor } from '../hypervisor/hypervisor.ts'
 import { powerState, type PowerState } from '../model/server-state.ts'
 import { saysOff } from './domain-watch.ts'
 
@@ -28,6 +28,8 @@ export interface PowerReportsOptions {
   /** The power state by the events so far. */
   stateByEvents: (serverId: string) => PowerState | undefined
   send: (report: PowerReport) => void
+  /** What a guest was found to be that changed by itself; not called for one that was ended together with its host. */
+  seen: (serverId: string, domain: DomainSummary) => void
   /** How long a stop is held back. Nova waits 15 s, since its events may overtake its own commands. */
   holdBackMs?: number
   clock: Clock
@@ -40,8 +42,12 @@ export function createPowerReports(options: PowerReportsOptions): PowerReports {
   /** The cause of the look that is planned for a server. */
   const planned = new Map<string, { cause: string; cancel: AbortController }>()
 
+  /** Whose QEMU was told to end, as it is when the host goes down: the guest did not go off by itself. */
+  const endedByHost = new Set<string>()
+
   function onEvent(event: DomainEvent): void {
     const { uuid } = event
+    noteEnd(event)
     const cause = causeOf(event)
     if (cause === undefined || !options.isOurs(uuid)) return
     if (event.type === 'io-error')
@@ -49,6 +55,12 @@ export function createPowerReports(options: PowerReportsOptions): PowerReports {
     // Of an I/O error the pause that follows says less.
     const first = planned.get(uuid)?.cause
     plan(uuid, first?.startsWith('io-error') ? first : cause, saysOff(event) ? holdBackMs : 0)
+  }
+
+  function noteEnd(event: DomainEvent): void {
+    if (event.type !== 'lifecycle') return
+    if (event.event === 'shutdown' && event.detail === 'host') endedByHost.add(event.uuid)
+    if (event.event === 'started' || event.event === 'undefined') endedByHost.delete(event.uuid)
   }
 
   function plan(serverId: string, cause: string, ms: number): void {
@@ -67,15 +79,18 @@ export function createPowerReports(options: PowerReportsOptions): PowerReports {
   /** Reports what the hypervisor says now, if that is news. */
   async function look(serverId: string, cause: string): Promise<void> {
     if (options.busy(serverId)) return
-    let state: PowerState
+    let domain: DomainSummary | undefined
     try {
-      state = (await hypervisor.findDomain(serverId))?.powerState ?? powerState.NOSTATE
+      domain = await hypervisor.findDomain(serverId)
     } catch (error) {
       // The census after the reconnection tells it.
       options.log.info({ server: serverId, reason: messageOf(error) }, 'power state unknown')
       return
     }
-    if (options.busy(serverId) || !options.isOurs(serverId) || told.get(serverId) === state) return
+    const state = domain?.powerState ?? powerState.NOSTATE
+    if (options.busy(serverId) || !options.isOurs(serverId)) return
+    if (domain && !endedByHost.has(serverId)) options.seen(serverId, domain)
+    if (told.get(serverId) === state) return
     told.set(serverId, state)
     const at = clock.now()
     options.send({ version: 1, type: 'power', host: options.host, at, serverId, powerState: state, cause })

@@ -149,6 +149,42 @@ test('after a boot of the host, guests that ran are started if so configured', a
   }
 })
 
+test('a guest that went off by itself stays off after a boot of the host, one that went down with it is started', async () => {
+  let boot = 1
+  const machine = { ...simulatedMachine(), bootId: () => `boot-${boot}` }
+  await using harness = await createAgentHarness({ machine, config: { resumeGuestsOnHostBoot: true } })
+  const { hypervisor } = harness
+  const ids = (await Promise.all(Array.from({ length: 6 }, () => harness.spawn()))).map(({ id }) => id)
+  const [ran, off, offUnseen, saved, startedOutside, ended] = ids as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  await harness.must('stop', startedOutside, { timeoutSeconds: 0, retrySeconds: 1 })
+  await hypervisor.start(startedOutside)
+  hypervisor.guest(off).shutDown()
+  await delay(1_300)
+  await harness.restart(() => hypervisor.guest(offUnseen).shutDown())
+  await harness.restart(async () => {
+    await hypervisor.managedSave(saved)
+  })
+  // As when systemd ends QEMU on the host's way down, and the agent still looks on.
+  await hypervisor.destroy(ended, { graceful: true })
+  await delay(1_300)
+  await harness.restart(() => {
+    hypervisor.powerFailure()
+    hypervisor.reconnect()
+    boot = 2
+  })
+  await delay(100)
+  const states = await Promise.all(ids.map(async (id) => (await hypervisor.findDomain(id))?.powerState))
+  const { RUNNING, SHUTDOWN } = powerState
+  assert.deepEqual(states, [RUNNING, SHUTDOWN, SHUTDOWN, RUNNING, RUNNING, RUNNING], String(ran))
+})
+
 test('this machine has an address, a boot id, a load and an uptime', async () => {
   const machine = thisMachine()
   assert.match(await machine.hostIp(), /^[0-9a-f.:]+$/)
