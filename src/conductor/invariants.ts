@@ -48,6 +48,10 @@ interface Invariant {
 
 const hasLiveAction = `exists (select 1 from actions a where a.server_id = s.id and a.finished_at is null)`
 
+/** An administrator gave a server a state that its build had not come to: it is as he wants it. */
+const isOverruled = `(exists (select 1 from actions r where r.server_id = s.id and r.name = 'resetState')
+  and not exists (select 1 from actions c where c.server_id = s.id and c.name = 'create' and c.state = 'done'))`
+
 const sumsOf = (resource: string): Invariant => ({
   query: `select h.name as host, '${resource}' as resource, h.used_${resource} as noted,
       coalesce((select sum(a.${resource}) from allocations a where a.host = h.name), 0) as summed
@@ -89,7 +93,7 @@ const invariants: Invariant[] = [
       where s.vm_state not in ('error', 'deleted', 'building', 'shelved_offloaded') and s.deleted_at is null
       and (s.host is null
         or not exists (select 1 from allocations a where a.server_id = s.id and a.host = s.host))
-      and not ${hasLiveAction}`,
+      and not ${hasLiveAction} and not ${isOverruled}`,
     sentence: (row) =>
       row.host
         ? `server ${row.id} is on host ${row.host} without an allocation`
@@ -107,7 +111,7 @@ const invariants: Invariant[] = [
   },
   {
     query: `select s.id from servers s where s.vm_state = 'error' and s.deleted_at is null and s.host is null
-      and not exists (select 1 from server_faults f where f.server_id = s.id) and not ${hasLiveAction}`,
+      and not exists (select 1 from server_faults f where f.server_id = s.id) and not ${hasLiveAction} and not ${isOverruled}`,
     sentence: (row) => `server ${row.id} was never placed and has no fault that says why`,
   },
   sumsOf('vcpus'),

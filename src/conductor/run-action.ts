@@ -223,7 +223,8 @@ async function fail(
       now,
     })
     const server = await getServer(trx, action.serverId)
-    if (!server || !definition.tasks.includes(server.taskState)) return { scene, at: { kind: 'superseded' } }
+    const task = server?.taskState ?? null
+    if (task === null || !definition.tasks.includes(task)) return { scene, at: { kind: 'superseded' } }
     const done = definition.steps.slice(0, action.step + 1)
     if (entering || !done.some((step) => step.undo)) return { scene, at: { kind: 'lost', fault } }
     const unwinding = changed(scene, { progress: { fault } }, { state: 'unwinding' })

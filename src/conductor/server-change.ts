@@ -1,17 +1,21 @@
+import { wasResetSince } from '../store/actions.ts'
 import { compareAndSetTask, updateServer, type ServerPatch } from '../store/servers.ts'
 import type { Db } from '../store/store.ts'
+import type { TaskState } from '../model/server-state.ts'
 import type { ActionScene, Change, Entered } from './step.ts'
 
-/** Enters a step: the server must still be in a task of the action, and changes by `patch`. */
+/**
+ * Enters a step: the server must still be in a task of the action, and changes by `patch`. An action that has waited
+ * its turn may begin without one, unless an administrator took the task away.
+ */
 export async function enterWith(trx: Db, scene: ActionScene, patch: ServerPatch): Promise<Entered> {
-  const { definition, server, context } = scene
-  const ours = await compareAndSetTask(
-    trx,
-    server.id,
-    { expectTask: definition.tasks },
-    patch,
-    context.clock.now(),
-  )
+  const { definition, server, action, context } = scene
+  const enter = (expectTask: readonly (TaskState | null)[]): Promise<boolean> =>
+    compareAndSetTask(trx, server.id, { expectTask }, patch, context.clock.now())
+  const begins = definition.waitsItsTurn === true && action.step < 0
+  const ours =
+    (await enter(definition.tasks)) ||
+    (begins && !(await wasResetSince(trx, action)) && (await enter([null])))
   return ours ? { kind: 'ok', server: patch } : { kind: 'superseded' }
 }
 

@@ -67,7 +67,9 @@ export interface Step {
 export interface ActionDefinition {
   name: ConductedAction
   /** Task states that belong to this action. In any other the server has been taken over by someone else. */
-  tasks: readonly (TaskState | null)[]
+  tasks: readonly TaskState[]
+  /** May be asked for while an earlier one of its kind is at work, whose end leaves the server without a task. */
+  waitsItsTurn?: boolean
   steps: readonly Step[]
   /** After everything is undone: begin again at the first step? */
   again?(scene: ActionScene, fault: Fault): boolean

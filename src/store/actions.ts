@@ -261,6 +261,18 @@ export async function getAction(db: Db, id: string): Promise<Action | undefined>
   return row && actionFromRow(row)
 }
 
+/** Whether an administrator set the server's state after the action was asked for. */
+export async function wasResetSince(db: Db, { serverId, number }: Action): Promise<boolean> {
+  const row = await db
+    .selectFrom('actions')
+    .select('id')
+    .where('server_id', '=', serverId)
+    .where('name', '=', 'resetState')
+    .where('number', '>', number)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** A server's action of one request; undefined when there is none. */
 export async function getActionByRequest(
   db: Db,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { findViolations } from '../../src/conductor/invariants.ts'
 import { finishSteps, insertStep, listActions } from '../../src/store/actions.ts'
 import { getImage } from '../../src/store/images.ts'
 import { getServer, updateServer } from '../../src/store/servers.ts'
@@ -157,6 +158,25 @@ test('resetState changes the record alone', async () => {
   const after = await getServer(bed.store.db, server.id)
   assert.deepEqual([after?.vmState, after?.taskState, after?.powerState], ['error', null, 0])
   assert.equal(bed.wakes(), 0)
+})
+
+test('a server that was never placed may be called active, as in Nova, and is no riddle to the doctor', async () => {
+  await using bed = await serverBed()
+  const server = await bed.addServer({ vmState: 'error', host: null })
+  const violations = (): Promise<string[]> => findViolations(bed.store.db)
+  await updateServer(bed.store.db, server.id, { vmState: 'active' }, bed.clock.time)
+  assert.deepEqual(await violations(), [`server ${server.id} has no host`])
+  await updateServer(bed.store.db, server.id, { vmState: 'error' }, bed.clock.time)
+  assert.equal((await violations()).length, 1)
+  for (const state of ['error', 'active']) {
+    assert.equal((await act(bed, server, { 'os-resetState': { state } }, { as: 'admin' })).status, 202)
+    assert.deepEqual(await violations(), [])
+  }
+  assert.equal((await bed.call(`GET /servers/${server.id}`)).body.server.status, 'ACTIVE')
+  const refused = await act(bed, server, { reboot: { type: 'HARD' } })
+  assert.equal(refused.status, 409)
+  assert.match(refused.body.conflictingRequest.message, /is not ready/)
+  assert.equal((await bed.call(`DELETE /servers/${server.id}`)).status, 204)
 })
 
 test('the console is asked of the server’s host', async () => {

@@ -10,7 +10,7 @@ import { guestStep } from './guest-step.ts'
  * nevertheless, and is in ERROR if it does not.
  *
  * A HARD reboot may be asked for while another reboot is at work; it then waits its turn, and finds the task that the
- * earlier one left: hence null among the tasks.
+ * earlier one left, which may be none.
  */
 export const rebootAction: ActionDefinition = {
   name: 'reboot',
@@ -21,8 +21,8 @@ export const rebootAction: ActionDefinition = {
     'rebooting_hard',
     'reboot_pending_hard',
     'reboot_started_hard',
-    null,
   ],
+  waitsItsTurn: true,
   steps: [
     guestStep({
       name: 'reboot',

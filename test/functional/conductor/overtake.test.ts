@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { findViolations } from '../../../src/conductor/invariants.ts'
-import { listActions } from '../../../src/store/actions.ts'
+import { newRequestId } from '../../../src/base/ids.ts'
+import { listActions, recordAction } from '../../../src/store/actions.ts'
+import { getServer, updateServer } from '../../../src/store/servers.ts'
 import { startFakeHost, type FakeHost } from './fake-host.ts'
 import { openStage, type Stage } from './stage.ts'
 
@@ -74,7 +76,62 @@ describe('what overtakes a command that is at work', { timeout: 60_000 }, () => 
       assert.deepEqual([hard!.state, soft!.state], ['done', 'failed'])
     })
   })
+
+  it('a state that an administrator sets stays, whatever becomes of the reboot', async () => {
+    for (const asked of [1, 2])
+      await withServer(async ({ stage, host, id }) => {
+        const before = host.received
+        const held = Promise.withResolvers<void>()
+        host.hold = () => held.promise
+        await askForHardReboots(stage, id, asked)
+        await stage.until(() => host.received === before + 1)
+        await resetToError(stage, id)
+        held.resolve()
+        await stage.conductor().idle()
+        const server = await stage.server(id)
+        assert.deepEqual([server.vmState, server.taskState], ['error', null])
+        assert.equal(host.received, before + 1)
+        assert.deepEqual(await findViolations(stage.store.db), [])
+      })
+  })
+
+  it('a hard reboot that waited for another one begins when that has ended', async () => {
+    await withServer(async ({ stage, host, id }) => {
+      const before = host.received
+      const held = Promise.withResolvers<void>()
+      host.hold = () => held.promise
+      await askForHardReboots(stage, id, 2)
+      await stage.until(() => host.received === before + 1)
+      held.resolve()
+      await stage.conductor().idle()
+      assert.equal(host.received, before + 2)
+      const actions = (await listActions(stage.store.db, id))!
+      assert.deepEqual(
+        actions.map(({ state }) => state),
+        ['done', 'done', 'done'],
+      )
+    })
+  })
 })
+
+/** Before the first one has begun, as the API takes them; those after it wait their turn. */
+async function askForHardReboots(stage: Stage, id: string, count: number): Promise<void> {
+  await stage.conductor().stop()
+  for (let i = 0; i < count; i += 1)
+    assert.ok(await stage.act(await stage.server(id), 'reboot', { type: 'HARD' }, 'rebooting_hard'))
+  await stage.startConductor()
+}
+
+/** What the API writes for os-resetState. */
+const resetToError = (stage: Stage, id: string): Promise<void> =>
+  stage.store.transaction(async (trx) => {
+    const { projectId, userId } = (await getServer(trx, id))!
+    const now = Date.now()
+    await updateServer(trx, id, { vmState: 'error', taskState: null }, now)
+    const requestId = newRequestId()
+    const reset = { serverId: id, name: 'resetState', requestId, projectId, userId, params: {}, now } as const
+    await recordAction(trx, reset)
+  })
 
 const heardOf = (stage: Stage, host: FakeHost, commands: number): Promise<void> =>
   stage.until(() => host.received >= commands)

@@ -4,7 +4,10 @@ import type { ApiServices, Route } from '../../common/route.ts'
 import { object } from '../../common/schema-parts.ts'
 import { requireServer } from './find-server.ts'
 
-/** Sets what the record says, and touches no guest. */
+/**
+ * Sets what the record says, and touches no guest. As in Nova, a server that was never placed may be called active:
+ * whatever needs its host is refused then, and it can be deleted.
+ */
 export const resetStateRoute = (services: ApiServices): Route => ({
   method: 'POST',
   path: '/servers/:id/action',
