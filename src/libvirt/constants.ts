@@ -271,3 +271,29 @@ export const VIR_CONNECT_CLOSE_REASON_CLIENT = 3
 export const VIR_DOMAIN_QEMU_AGENT_COMMAND_BLOCK = -2
 export const VIR_DOMAIN_QEMU_AGENT_COMMAND_DEFAULT = -1
 export const VIR_DOMAIN_QEMU_AGENT_COMMAND_NOWAIT = 0
+
+/** virDomainMigrateFlags. */
+export const VIR_MIGRATE_LIVE = 1
+export const VIR_MIGRATE_PEER2PEER = 2
+export const VIR_MIGRATE_PERSIST_DEST = 8
+export const VIR_MIGRATE_UNDEFINE_SOURCE = 0x10
+export const VIR_MIGRATE_NON_SHARED_INC = 0x80
+export const VIR_MIGRATE_UNSAFE = 0x200
+export const VIR_MIGRATE_AUTO_CONVERGE = 0x2000
+export const VIR_MIGRATE_POSTCOPY = 0x8000
+export const VIR_MIGRATE_TLS = 0x10000
+
+/** Kinds of a domain's job. */
+export const VIR_DOMAIN_JOB_NONE = 0
+export const VIR_DOMAIN_JOB_BOUNDED = 1
+export const VIR_DOMAIN_JOB_UNBOUNDED = 2
+export const VIR_DOMAIN_JOB_COMPLETED = 3
+
+/** What a job is for: the parameter `operation` of its statistics. */
+export const VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN = 4
+export const VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT = 5
+
+/** virCPUCompareResult. */
+export const VIR_CPU_COMPARE_INCOMPATIBLE = 0
+export const VIR_CPU_COMPARE_IDENTICAL = 1
+export const VIR_CPU_COMPARE_SUPERSET = 2

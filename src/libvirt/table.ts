@@ -163,6 +163,38 @@ export const calls = {
     args: { ...onDomain, mountpoints: 'strings', flags: 'u32' },
     result: { thawed: 'i32' },
   },
+
+  /** What the answer means: `VIR_CPU_COMPARE_*`. */
+  connectCompareHypervisorCPU: {
+    ...slow,
+    args: {
+      emulator: 'string?',
+      arch: 'string?',
+      machine: 'string?',
+      virtType: 'string?',
+      cpuXml: 'string',
+      flags: 'u32',
+    },
+    result: { result: 'i32' },
+  },
+  /** Ends when the domain has moved or stays. */
+  domainMigrateToURI3: {
+    ...slow,
+    args: { ...onDomain, connectionUri: 'string?', params: 'params', flags: 'u32' },
+    result: nothing,
+  },
+  domainMigrateGetMaxDowntime: {
+    ...slow,
+    args: { ...onDomain, flags: 'u32' },
+    result: { milliseconds: 'u64' },
+  },
+  domainMigrateSetMaxDowntime: {
+    ...slow,
+    args: { ...onDomain, milliseconds: 'u64', flags: 'u32' },
+    result: nothing,
+  },
+  domainMigrateStartPostCopy: { ...slow, args: { ...onDomain, flags: 'u32' }, result: nothing },
+  domainStartDirtyRateCalc: { ...slow, args: { ...onDomain, seconds: 'i32', flags: 'u32' }, result: nothing },
 } as const satisfies Record<string, CallRow>
 
 const ofDomain = { uuid: 'string', name: 'string' } as const
