@@ -8,6 +8,7 @@ const rules: Record<string, Rule> = {
   stateDirectory: { minLength: 1 },
   'listen.port': { type: 'integer', minimum: 1, maximum: 65_535 },
   'store.url': { type: ['string', 'null'], pattern: '^postgres(ql)?://' },
+  'store.connections': { type: 'integer', minimum: 1, maximum: 1000 },
   'bus.url': { type: ['string', 'null'], pattern: '^(nats|tls)://' },
   'publicUrls.identity': url(),
   'publicUrls.compute': url(),

@@ -4,7 +4,11 @@ export interface Config {
   stateDirectory: string
   listen: { host: string; port: number }
   /** `postgres://user:password@host/database`; null: SQLite in the state directory. */
-  store: { url: string | null }
+  store: {
+    url: string | null
+    /** Connections of this process to PostgreSQL at most. */
+    connections: number
+  }
   /** NATS between controllers and agents; a url of null: everything in one process. */
   bus: {
     /** `nats://host:4222` or `tls://host:4222`; several with commas. */
@@ -93,7 +97,7 @@ export interface Config {
 export const defaultConfig: Config = {
   stateDirectory: '/var/lib/lodge',
   listen: { host: '127.0.0.1', port: 8774 },
-  store: { url: null },
+  store: { url: null, connections: 10 },
   bus: { url: null, credentialsFile: null, caFile: null },
   publicUrls: { identity: null, compute: null, image: null, network: null },
   region: 'RegionOne',

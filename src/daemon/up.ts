@@ -13,10 +13,10 @@ import { imageRoutes } from '../api/image/routes.ts'
 import { networkRoutes } from '../api/network/routes.ts'
 import { createInProcessBus } from '../bus/in-process.ts'
 import { createConductor } from '../conductor/conductor.ts'
-import { openSqliteStore } from '../store/open-sqlite.ts'
 import { bootstrap } from './bootstrap.ts'
 import { createImageFiles } from './image-files.ts'
 import { startAgents } from './agents.ts'
+import { openStore } from './open-store.ts'
 import { makeStateDirectory, stateDirectory } from './state-directory.ts'
 import { lockState } from './state-lock.ts'
 import type { Running } from './supervise.ts'
@@ -44,7 +44,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
     parts.push(() => lock.release())
 
     const clock = systemClock
-    const store = await openSqliteStore({ path: state.database })
+    const store = await openStore(config, state, log)
     parts.push(() => store.close())
     const images = createImageFiles({ directory: state.images, store, clock })
     const recovered = await images.recover()
@@ -59,7 +59,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
       config,
       log: log.child({ room: 'conductor' }),
       id: newUuid(),
-      takeOverAll: true,
+      takeOverAll: config.store.url === null,
     })
     await conductor.start()
     parts.push(() => conductor.stop())

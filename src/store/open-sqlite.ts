@@ -28,6 +28,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   if (!options.readOnly) await migrate(db, 'sqlite')
   return {
     db,
+    connections: 1,
     transaction: (work) => db.transaction().execute(work),
     close: () => db.destroy(),
   }

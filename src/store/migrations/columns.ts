@@ -17,7 +17,7 @@ export async function table(
 export function numbered(table: Table, flavor: SqlFlavor) {
   return flavor === 'sqlite'
     ? table.addColumn('number', 'integer', (column) => column.primaryKey().autoIncrement())
-    : table.addColumn('number', 'serial', (column) => column.primaryKey())
+    : table.addColumn('number', 'bigserial', (column) => column.primaryKey())
 }
 
 export async function index(db: Kysely<unknown>, tableName: string, of: string[]): Promise<void> {
