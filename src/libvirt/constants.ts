@@ -283,12 +283,6 @@ export const VIR_MIGRATE_AUTO_CONVERGE = 0x2000
 export const VIR_MIGRATE_POSTCOPY = 0x8000
 export const VIR_MIGRATE_TLS = 0x10000
 
-/** Kinds of a domain's job. */
-export const VIR_DOMAIN_JOB_NONE = 0
-export const VIR_DOMAIN_JOB_BOUNDED = 1
-export const VIR_DOMAIN_JOB_UNBOUNDED = 2
-export const VIR_DOMAIN_JOB_COMPLETED = 3
-
 /** What a job is for: the parameter `operation` of its statistics. */
 export const VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN = 4
 export const VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT = 5
