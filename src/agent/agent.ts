@@ -192,6 +192,9 @@ export function createAgent(options: AgentOptions): Agent {
   }
   const beat = safely('heartbeat', heartbeat)
   const count = safely('census', reconcile)
+  const sweepImages = safely('removing unused images', () =>
+    disks.removeUnusedImages(config.imageCacheHours * hourMs),
+  )
   const tellVirtType = safely('finding out how guests are run', async () => {
     const { virtType, virtTypeReason } = await capabilities.get()
     log.info({ virtType, reason: virtTypeReason }, 'how guests are run')
@@ -217,6 +220,8 @@ export function createAgent(options: AgentOptions): Agent {
     if (hypervisor.kind === 'libvirt') void tellVirtType()
     repeat({ clock, ms: config.reportSeconds * 1000, seed: hostName, signal: stopped.signal }, beat)
     repeat({ clock, ms: config.reconcileSeconds * 1000, seed: hostName, signal: stopped.signal }, count)
+    if (config.imageCacheHours > 0)
+      repeat({ clock, ms: hourMs, seed: hostName, signal: stopped.signal }, sweepImages)
   }
 
   async function afterBoot(): Promise<void> {
@@ -260,8 +265,10 @@ export function createAgent(options: AgentOptions): Agent {
   }
 }
 
+const hourMs = 3_600_000
+
 /** How long the outcome of a command is kept for a controller that asks again. */
-const outcomesKeptMs = 24 * 3_600_000
+const outcomesKeptMs = 24 * hourMs
 
 function limitsOf(config: Config['agent']): Partial<Record<Verb, Semaphore>> {
   return { spawn: createSemaphore(config.maxBuilds), snapshot: createSemaphore(config.maxSnapshots) }

@@ -83,6 +83,8 @@ export interface Config {
     softRebootTimeoutSeconds: number
     /** Starts guests again that ran when the host went down. */
     resumeGuestsOnHostBoot: boolean
+    /** An image that no server on the host needs leaves the host's cache after so long; 0: never. */
+    imageCacheHours: number
     imageTool: { addressSpaceMiB: number; cpuSeconds: number }
     vnc: { enabled: boolean; listen: string }
   }
@@ -142,6 +144,7 @@ export const defaultConfig: Config = {
     shutdownRetrySeconds: 10,
     softRebootTimeoutSeconds: 120,
     resumeGuestsOnHostBoot: false,
+    imageCacheHours: 24,
     imageTool: { addressSpaceMiB: 2048, cpuSeconds: 30 },
     vnc: { enabled: true, listen: '127.0.0.1' },
   },

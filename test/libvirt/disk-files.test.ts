@@ -380,3 +380,26 @@ test('a start clears what an earlier process left half-done, and keeps the rest'
   await disks.prepare(spec)
   assert.deepEqual(programs, [])
 })
+
+test('images that no disk stands on leave the cache; with a record that cannot be read none does', async () => {
+  const { disks } = openDisks('sweep')
+  const [kept, gone] = [specOf('plain.raw', 'raw'), specOf('honest-0', 'raw')]
+  writeFileSync(sample('other.raw'), Buffer.alloc(1 << 20, 'other'))
+  const other = specOf('other.raw', 'raw')
+  for (const spec of [kept, gone, other]) await disks.prepare(spec)
+  await disks.remove(gone.id)
+  await disks.remove(other.id)
+  const bases = (): string[] =>
+    readdirSync(join(directory, 'sweep/images')).filter((name) => !name.includes('.'))
+  assert.equal(bases().length, 2)
+  const record = join(directory, 'sweep/servers', kept.id, 'disk.info')
+  const text = readFileSync(record)
+  writeFileSync(record, '{')
+  await assert.rejects(disks.removeUnusedImages(-1000), isError('internal', /disk record/))
+  assert.equal(bases().length, 2)
+  writeFileSync(record, text)
+  await disks.removeUnusedImages(-1000)
+  assert.deepEqual(bases(), [kept.image.sha512.slice(0, 64)])
+  assert.ok(await disks.describe(kept.id))
+  await disks.prepare({ ...other, id: randomUUID() })
+})

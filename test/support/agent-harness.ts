@@ -8,7 +8,7 @@ import type { Disks } from '../../src/agent/disk/disks.ts'
 import { createSimulatedDisks } from '../../src/agent/disk/simulated-disks.ts'
 import { openJournal, type Journal } from '../../src/agent/journal.ts'
 import { simulatedMachine, type Machine } from '../../src/agent/machine.ts'
-import { systemClock } from '../../src/base/clock.ts'
+import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { defaultConfig, type Config } from '../../src/base/config.ts'
 import { newRequestId, newUuid } from '../../src/base/ids.ts'
 import { silentLogger } from '../../src/base/logging.ts'
@@ -60,6 +60,7 @@ export interface AgentHarnessOptions {
   disks?: Partial<Disks>
   images?: Partial<ImageTransfer>
   machine?: Machine
+  clock?: Clock
   /** Keeps the journal in memory, where writing is quicker and a restart finds nothing. */
   forgetful?: boolean
 }
@@ -103,7 +104,7 @@ export async function createAgentHarness(options: AgentHarnessOptions = {}): Pro
       images,
       journal,
       machine: options.machine ?? simulatedMachine(),
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       log: silentLogger(),
     })
     await agent.start()

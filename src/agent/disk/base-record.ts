@@ -1,4 +1,4 @@
-import { chmod, open, readFile, rename, stat } from 'node:fs/promises'
+import { chmod, open, readFile, rename, stat, utimes } from 'node:fs/promises'
 import type { ImageContent } from '../../model/image-inspection/image-content.ts'
 
 /** Of files that are not finished; the next start removes them. */
@@ -37,7 +37,7 @@ export async function publishBase(source: string, file: string, record: BaseReco
   await rename(source, file)
 }
 
-const recordPath = (file: string): string => `${file}.json`
+export const recordPath = (file: string): string => `${file}.json`
 
 /** What was recorded of the base `file`; undefined unless that is whole and of this content. */
 export async function readBaseRecord(file: string, sha512: string): Promise<BaseRecord | undefined> {
@@ -50,4 +50,9 @@ export async function readBaseRecord(file: string, sha512: string): Promise<Base
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }
+}
+
+/** Notes that the base `file` is used now: the time of its record's last change says so. */
+export async function touchBase(file: string, now: number): Promise<void> {
+  await utimes(recordPath(file), now / 1000, now / 1000)
 }

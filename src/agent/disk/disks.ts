@@ -55,6 +55,11 @@ export interface Disks {
   ): Promise<void>
   /** Removes all files of the server, half-made ones too. Nothing there is success. */
   remove(serverId: string): Promise<void>
+  /**
+   * Removes images from the host's cache that no server's disk stands on and that were not used for so long.
+   * @throws LodgeError internal when a server's record cannot be read: then nothing is removed
+   */
+  removeUnusedImages(unusedMs: number): Promise<void>
   /** Ids of the servers that have files here, whole or not. */
   list(): Promise<string[]>
   /** A path for a temporary file on the file system of the disks; `name` is letters, digits, `.`, `_`, `-`. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { access, chmod, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
@@ -61,14 +61,19 @@ export function createFileDisks(options: FileDisksOptions): Disks {
       const directory = directoryOf(spec.id)
       const recorded = await readDiskRecord(directory)
       if (recorded) return await assertWhole(directory, directIo, recorded, spec)
-      const base = await cache.ensure(spec.image, spec.flavor.rootGiB * 2 ** 30, signal)
-      const planned = planDisks(spec, base)
-      await mkdir(directory, { recursive: true, mode: directoryMode })
-      // No record, so no guest has ever run on what is there: it is made anew.
-      for (const disk of planned) await make(directory, disk, base, signal)
-      await writeDiskRecord(directory, planned)
+      const makeAll = async (base: BaseImage): Promise<PlannedDisk[]> => {
+        const planned = planDisks(spec, base)
+        await mkdir(directory, { recursive: true, mode: directoryMode })
+        // No record, so no guest has ever run on what is there: it is made anew.
+        for (const disk of planned) await make(directory, disk, base, signal)
+        await writeDiskRecord(directory, planned)
+        return planned
+      }
+      const planned = await cache.use(spec.image, spec.flavor.rootGiB * 2 ** 30, makeAll, signal)
       return placed(directory, directIo, planned)
     },
+
+    removeUnusedImages: (unusedMs) => cache.removeUnused(unusedMs, namedBases),
 
     describe,
 
@@ -91,10 +96,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
       await rm(directory, { recursive: true, force: true })
     },
 
-    async list() {
-      const entries = await readdir(servers!, { withFileTypes: true })
-      return entries.filter((entry) => entry.isDirectory() && isServerId(entry.name)).map(({ name }) => name)
-    },
+    list,
 
     stagingPath: (name) => join(staging!, checkedStagingName(name)),
 
@@ -105,6 +107,24 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     },
 
     readConsole: (serverId, length) => readConsoleLog(consoleLogPath(serverId), length),
+  }
+
+  async function list(): Promise<string[]> {
+    const entries = await readdir(servers!, { withFileTypes: true })
+    return entries.filter((entry) => entry.isDirectory() && isServerId(entry.name)).map(({ name }) => name)
+  }
+
+  /** What the disks of all servers here stand on. @throws LodgeError internal when a record cannot be read */
+  async function namedBases(): Promise<Set<string>> {
+    const named = new Set<string>()
+    for (const serverId of await list()) {
+      const directory = directoryOf(serverId)
+      const recorded = await readDiskRecord(directory)
+      if (!recorded && existsSync(join(directory, diskRecordName)))
+        throw new LodgeError('internal', `The disk record of the server ${serverId} is not readable`)
+      for (const { backing } of recorded ?? []) if (backing) named.add(backing.file)
+    }
+    return named
   }
 
   async function make(

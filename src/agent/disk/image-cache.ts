@@ -12,9 +12,11 @@ import type { ImageContent } from '../../model/image-inspection/image-content.ts
 import { inspectImage } from '../../model/image-inspection/inspect-image.ts'
 import type { ServerImage } from '../../model/server-spec.ts'
 import { assertFits } from './assert-fits.ts'
-import { partSuffix, publishBase, readBaseRecord, type BaseRecord } from './base-record.ts'
+import { partSuffix, publishBase, readBaseRecord, touchBase, type BaseRecord } from './base-record.ts'
 import type { ImageTool, ToolFormat } from './image-tool.ts'
 import { createSharedJobs } from './shared-jobs.ts'
+import { removeUnusedBases } from './unused-bases.ts'
+import { createUses } from './uses.ts'
 
 /** An image on this host, ready to be the base of overlays. */
 export interface BaseImage {
@@ -25,12 +27,23 @@ export interface BaseImage {
 
 export interface ImageCache {
   /**
-   * The image as a base on this host, fetched if it is not here yet. However many ask for one image at once, it
+   * Gives `work` the image as a base on this host, fetched if it is not here yet; until `work` has ended the base
+   * stays, and from then on as long as a server's disk record names it. However many ask for one image at once, it
    * is fetched once. `maxVirtualBytes` (0: no limit) is held against an image that would have to be converted
    * before that is done.
-   * @throws LodgeError badRequest when the image is not what it says, notFound when it is gone
+   * @throws LodgeError badRequest when the image is not what it says, notFound when it is gone; what `work` throws
    */
-  ensure(image: ServerImage, maxVirtualBytes: number, signal?: AbortSignal): Promise<BaseImage>
+  use<T>(
+    image: ServerImage,
+    maxVirtualBytes: number,
+    work: (base: BaseImage) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T>
+  /**
+   * Removes bases that were not used for `unusedMs`. Those that `named` resolves with (paths) stay: servers' disks
+   * stand on them.
+   */
+  removeUnused(unusedMs: number, named: () => Promise<ReadonlySet<string>>): Promise<void>
 }
 
 export interface ImageCacheOptions {
@@ -58,16 +71,19 @@ export function createImageCache(options: ImageCacheOptions): ImageCache {
   const { directory, log } = options
   removeParts(directory)
   const jobs = createSharedJobs<BaseRecord>()
+  const uses = createUses()
 
   return {
-    async ensure(image, maxVirtualBytes, signal) {
+    async use(image, maxVirtualBytes, work, signal) {
       const key = keyOf(image)
+      using _held = uses.hold(key)
       const file = join(directory, key)
       const known = await readBaseRecord(file, image.sha512)
       const record =
         known ?? (await jobs.join(jobKey(key, image, maxVirtualBytes), (all) => fetched(image, all), signal))
       assertDeclared(image.diskFormat, record.content)
-      return { file, format: record.format, virtualSizeBytes: record.virtualSizeBytes }
+      await touchBase(file, options.clock.now())
+      return await work({ file, format: record.format, virtualSizeBytes: record.virtualSizeBytes })
 
       async function fetched(image: ServerImage, signal: AbortSignal): Promise<BaseRecord> {
         const started = options.clock.now()
@@ -75,6 +91,17 @@ export function createImageCache(options: ImageCacheOptions): ImageCache {
         log.info({ image: image.id, base: key, ms: options.clock.now() - started }, 'image cached')
         return record
       }
+    },
+
+    async removeUnused(unusedMs, named) {
+      const before = options.clock.now() - unusedMs
+      // A server that is being built has no record yet: its base is in use. One whose build ends now has been seen.
+      using inUse = uses.track()
+      const standing = await named()
+      const isNeeded = (key: string): boolean => inUse.touched(key) || standing.has(join(directory, key))
+      const removed = await removeUnusedBases(directory, before, isNeeded)
+      if (removed.length > 0)
+        log.info({ bases: removed }, 'images that no server needs removed from the cache')
     },
   }
 }

@@ -62,6 +62,9 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
       servers.delete(serverId)
     },
 
+    // Nothing was fetched.
+    async removeUnusedImages() {},
+
     async list() {
       return [...servers.keys()]
     },

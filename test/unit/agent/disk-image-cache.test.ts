@@ -1,10 +1,21 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { beforeEach, afterEach, test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { createImageCache, type ImageCache } from '../../../src/agent/disk/image-cache.ts'
 import { createImageTool } from '../../../src/agent/disk/image-tool.ts'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -42,6 +53,9 @@ function open(): ImageCache {
   return createImageCache({ directory, images, tool, clock: systemClock, log: silentLogger() })
 }
 
+const ensure = (cache: ImageCache, image: ServerImage, maxBytes: number, signal?: AbortSignal) =>
+  cache.use(image, maxBytes, async (base) => base, signal)
+
 const imageOf = (bytes: Buffer, more: Partial<ServerImage> = {}): ServerImage => ({
   ...plainSpec.image,
   diskFormat: 'raw',
@@ -53,7 +67,7 @@ const imageOf = (bytes: Buffer, more: Partial<ServerImage> = {}): ServerImage =>
 test('an image is fetched once, named by its content, and nobody may write to it', async () => {
   const cache = open()
   const image = imageOf(content)
-  const base = await cache.ensure(image, 0)
+  const base = await ensure(cache, image, 0)
   assert.deepEqual(base, {
     file: join(directory, image.sha512.slice(0, 64)),
     format: 'raw',
@@ -61,14 +75,14 @@ test('an image is fetched once, named by its content, and nobody may write to it
   })
   assert.equal(statSync(base.file).mode & 0o777, 0o444)
   // Another image of the same bytes, and another process later.
-  assert.deepEqual(await cache.ensure({ ...image, id: 'other' }, 0), base)
-  assert.deepEqual(await open().ensure(image, 0), base)
+  assert.deepEqual(await ensure(cache, { ...image, id: 'other' }, 0), base)
+  assert.deepEqual(await ensure(open(), image, 0), base)
   assert.equal(fetches, 1)
 })
 
 test('many who want one image at once share one transfer', async () => {
   const cache = open()
-  const bases = await Promise.all(Array.from({ length: 20 }, () => cache.ensure(imageOf(content), 0)))
+  const bases = await Promise.all(Array.from({ length: 20 }, () => ensure(cache, imageOf(content), 0)))
   assert.equal(fetches, 1)
   assert.equal(new Set(bases.map(({ file }) => file)).size, 1)
 })
@@ -76,17 +90,17 @@ test('many who want one image at once share one transfer', async () => {
 test('bytes that are not the image’s are refused, and nothing is left', async () => {
   const wrong = Buffer.alloc(8192, 'evil')
   send = (target) => writeFile(target, wrong)
-  await assert.rejects(open().ensure(imageOf(content), 0), isError('unavailable', /checksum is wrong/))
+  await assert.rejects(ensure(open(), imageOf(content), 0), isError('unavailable', /checksum is wrong/))
   send = (target) => writeFile(target, wrong.subarray(1))
-  await assert.rejects(open().ensure(imageOf(content), 0), isError('unavailable', /checksum is wrong/))
+  await assert.rejects(ensure(open(), imageOf(content), 0), isError('unavailable', /checksum is wrong/))
   assert.deepEqual(readdirSync(directory), [])
 })
 
 test('OSSA-2024-002: a base that is cached already is held against each declaration', async () => {
   const cache = open()
-  await cache.ensure(imageOf(content), 0)
+  await ensure(cache, imageOf(content), 0)
   await assert.rejects(
-    cache.ensure(imageOf(content, { diskFormat: 'qcow2' }), 0),
+    ensure(cache, imageOf(content, { diskFormat: 'qcow2' }), 0),
     isError('badRequest', /declared to be qcow2, and its content is raw/),
   )
 })
@@ -98,10 +112,10 @@ test('a failed transfer leaves nothing, and the next one is a new one', async ()
     await writeFile(target, content.subarray(0, 100))
     throw new LodgeError('notFound', 'The image is gone')
   }
-  await assert.rejects(cache.ensure(imageOf(content), 0), isError('notFound', /gone/))
+  await assert.rejects(ensure(cache, imageOf(content), 0), isError('notFound', /gone/))
   assert.deepEqual(readdirSync(directory), [])
   send = works
-  await cache.ensure(imageOf(content), 0)
+  await ensure(cache, imageOf(content), 0)
 })
 
 test('a transfer that nobody waits for any more is aborted', async () => {
@@ -116,33 +130,94 @@ test('a transfer that nobody waits for any more is aborted', async () => {
       })
       abort.abort(new LodgeError('timeout', 'deadline'))
     })
-  await assert.rejects(open().ensure(imageOf(content), 0, abort.signal), /deadline/)
+  await assert.rejects(ensure(open(), imageOf(content), 0, abort.signal), /deadline/)
   await aborted.promise
-  while (readdirSync(directory).length > 0) await new Promise((resolve) => setImmediate(resolve))
+  while (readdirSync(directory).length > 0) await setImmediate()
 })
 
 test('what a crash left is removed at start, and a base that was cut off is fetched again', async () => {
   writeFileSync(join(directory, `${'a'.repeat(64)}.1234.part`), 'half')
-  const base = await open().ensure(imageOf(content), 0)
+  const base = await ensure(open(), imageOf(content), 0)
   assert.equal(readdirSync(directory).length, 2)
   rmSync(base.file)
   writeFileSync(base.file, content)
   truncateSync(base.file, 100)
-  await open().ensure(imageOf(content), 0)
+  await ensure(open(), imageOf(content), 0)
   assert.equal(statSync(base.file).size, content.length)
   assert.equal(fetches, 2)
 })
 
 for (const sha512 of ['', '../../etc/passwd', 'AB'.repeat(64), 'a'.repeat(127)])
   test(`a checksum that is none never becomes a path: ${JSON.stringify(sha512.slice(0, 20))}`, async () => {
-    await assert.rejects(open().ensure(imageOf(content, { sha512 }), 0), isError('badRequest', /no SHA-512/))
+    await assert.rejects(ensure(open(), imageOf(content, { sha512 }), 0), isError('badRequest', /no SHA-512/))
     assert.equal(fetches, 0)
   })
 
 test('an image larger than the free disk is not even fetched', async () => {
   await assert.rejects(
-    open().ensure(imageOf(content, { sizeBytes: 2 ** 52 }), 0),
+    ensure(open(), imageOf(content, { sizeBytes: 2 ** 52 }), 0),
     isError('unavailable', /no room/),
   )
   assert.equal(fetches, 0)
+})
+
+const none = async (): Promise<Set<string>> => new Set()
+const ago = (file: string, ms: number): void => {
+  const then = (Date.now() - ms) / 1000
+  utimesSync(`${file}.json`, then, then)
+}
+
+test('a base that no server needs goes when it was not used for long enough, and is fetched again', async () => {
+  const cache = open()
+  const { file } = await ensure(cache, imageOf(content), 0)
+  await cache.removeUnused(60_000, none)
+  assert.ok(existsSync(file))
+  ago(file, 61_000)
+  // Each use counts, not only the first.
+  await ensure(cache, imageOf(content), 0)
+  await cache.removeUnused(60_000, none)
+  ago(file, 61_000)
+  await cache.removeUnused(60_000, async () => new Set([file]))
+  assert.ok(existsSync(file))
+  await cache.removeUnused(60_000, none)
+  assert.deepEqual(readdirSync(directory), [])
+  assert.equal(fetches, 1)
+  await ensure(cache, imageOf(content), 0)
+  assert.equal(fetches, 2)
+})
+
+test('a base that a build works on stays, also when the build begins or ends while others are looked at', async () => {
+  const cache = open()
+  const { file } = await ensure(cache, imageOf(content), 0)
+  const building = Promise.withResolvers<void>()
+  const built = cache.use(imageOf(content), 0, () => building.promise)
+  await setImmediate()
+  ago(file, 61_000)
+  await cache.removeUnused(60_000, none)
+  assert.ok(existsSync(file))
+  await cache.removeUnused(60_000, async () => {
+    building.resolve()
+    await built
+    ago(file, 61_000)
+    return new Set()
+  })
+  assert.ok(existsSync(file))
+  await cache.removeUnused(60_000, async () => {
+    await ensure(cache, imageOf(content), 0)
+    ago(file, 61_000)
+    return new Set()
+  })
+  assert.ok(existsSync(file))
+  assert.equal(fetches, 1)
+})
+
+test('what a removal that was cut off left is no base, and goes with the next', async () => {
+  const cache = open()
+  const { file } = await ensure(cache, imageOf(content), 0)
+  renameSync(file, `${file}.1234.part`)
+  ago(file, 61_000)
+  const next = open()
+  assert.deepEqual(readdirSync(directory), [`${basename(file)}.json`])
+  await next.removeUnused(60_000, none)
+  assert.deepEqual(readdirSync(directory), [])
 })

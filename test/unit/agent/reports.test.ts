@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { systemClock, type Clock } from '../../../src/base/clock.ts'
 import type { HostReport } from '../../../src/contract/report.ts'
 import { capacityOf } from '../../../src/model/host.ts'
 import { powerState } from '../../../src/model/server-state.ts'
@@ -183,6 +184,26 @@ test('a guest that went off by itself stays off after a boot of the host, one th
   const states = await Promise.all(ids.map(async (id) => (await hypervisor.findDomain(id))?.powerState))
   const { RUNNING, SHUTDOWN } = powerState
   assert.deepEqual(states, [RUNNING, SHUTDOWN, SHUTDOWN, RUNNING, RUNNING, RUNNING], String(ran))
+})
+
+test('every hour unused images leave the cache, unless they are to stay for ever', async () => {
+  for (const imageCacheHours of [24, 0]) {
+    const asked: number[] = []
+    const clock: Clock = {
+      now: () => systemClock.now(),
+      // The first waits for an hour, or for the part of it with which an agent begins, are over at once.
+      sleep: (ms, signal) =>
+        systemClock.sleep(ms > 1_800_000 - 1 && ms <= 3_600_000 && asked.length < 3 ? 1 : ms, signal),
+    }
+    await using harness = await createAgentHarness({
+      clock,
+      config: { imageCacheHours },
+      disks: { removeUnusedImages: async (ms) => void asked.push(ms) },
+    })
+    await delay(50)
+    assert.deepEqual(asked, imageCacheHours === 0 ? [] : [24, 24, 24].map((hours) => hours * 3_600_000))
+    assert.ok(harness.agent)
+  }
 })
 
 test('this machine has an address, a boot id, a load and an uptime', async () => {
