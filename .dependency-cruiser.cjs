@@ -24,7 +24,8 @@ const rooms = {
     'conductor',
     'api',
   ],
-  cli: ['base', 'model', 'contract', 'daemon'],
+  lab: ['base', 'model', 'libvirt'],
+  cli: ['base', 'model', 'contract', 'daemon', 'lab'],
 }
 
 const between = Object.entries(rooms).map(([room, below]) => ({

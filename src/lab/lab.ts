@@ -1,0 +1,60 @@
+import type { ChildProcess, StdioOptions } from 'node:child_process'
+
+/** Several hypervisor hosts on one machine. Host number N is `hosts[N - 1]`. */
+export interface Lab {
+  readonly directory: string
+  readonly hosts: readonly LabHost[]
+  /** Ends everything in the lab at once and removes what it kept, disks included. A second call does no harm. */
+  stop(): Promise<void>
+}
+
+/** One host: its own libvirtd, processes, host name, network address, control groups and directories. */
+export interface LabHost {
+  /** From 1 on. */
+  readonly number: number
+  /** Its host name, `host1`. The hosts find each other by it. */
+  readonly name: string
+  /** On the lab's network, which is closed: nothing else on the machine is reached from it, or reaches it. */
+  readonly address: string
+  /** Reaches the host's libvirtd from outside. Between hosts it is `qemu+tcp://ADDRESS/system`. */
+  readonly libvirtUri: string
+  /**
+   * The host's own files as seen from outside: `lib` is its /var/lib/libvirt, `etc` its /etc/libvirt, `log` its
+   * /var/log, `run` its /run, `cache` its /var/cache/libvirt. All other paths are the machine's, shared by all.
+   */
+  readonly directory: string
+  /** Whether it runs: not before its start, and not after `kill()`. */
+  isUp(): boolean
+  /** Whether its network link is cut. False for a host that is down. */
+  isCut(): Promise<boolean>
+  /**
+   * Runs a program on the host, no shell between, and returns what it wrote. Ended after `timeout` milliseconds,
+   * 60,000 if not said.
+   * @throws LodgeError conflict when the host is down, unavailable when the program fails, timeout
+   */
+  exec(words: string[], options?: { timeout?: number }): Promise<{ stdout: string; stderr: string }>
+  /**
+   * Starts a program on the host and leaves it running. It ends with the host, and with the calling process.
+   * @throws LodgeError conflict when the host is down
+   */
+  spawn(words: string[], options?: { stdio?: StdioOptions; env?: NodeJS.ProcessEnv }): HostProcess
+  /** The host crashes: all its processes, guests too, are gone when this returns. Its disks stay. */
+  kill(): Promise<void>
+  /**
+   * Starts a host that was killed, with the disks and settings it had; returns when its libvirtd answers.
+   * @throws LodgeError conflict when it is up
+   */
+  start(): Promise<void>
+  /** Unplugs the host from the network. What runs on it runs on. */
+  cut(): Promise<void>
+  /** Plugs it in again. */
+  mend(): Promise<void>
+}
+
+/** A program that runs on a host. */
+export interface HostProcess {
+  /** Has the program's standard streams, and its exit. Do not signal this one: it stands outside the host. */
+  readonly child: ChildProcess
+  /** Sends a signal to the program itself; false when it is gone. */
+  signal(name: NodeJS.Signals): boolean
+}
