@@ -23,7 +23,8 @@ export async function run(words: string[]): Promise<number> {
     return 2
   }
   const rest = words.slice(command.name.split(' ').length)
-  if (rest.includes('--help') || rest.includes('-h')) {
+  const ours = command.takesProgram ? rest.slice(0, 1) : rest
+  if (ours.includes('--help') || ours.includes('-h')) {
     console.log(`lodge ${command.name} ${command.usage}\n  ${command.summary}`)
     return 0
   }
