@@ -50,6 +50,10 @@ export class LodgeError extends Error {
   }
 }
 
+/** Whether a word that came from elsewhere is one of our kinds. */
+export const isErrorKind = (word: unknown): word is ErrorKind =>
+  typeof word === 'string' && Object.hasOwn(kinds, word)
+
 /** `thrown` as a LodgeError; what is not one yet becomes `internal` and keeps it as cause. */
 export function toLodgeError(thrown: unknown): LodgeError {
   if (thrown instanceof LodgeError) return thrown

@@ -16,7 +16,10 @@ export interface Bus {
   send<V extends Verb>(command: Command<V>): Promise<Outcome<V>>
   /** @throws LodgeError unavailable; or whatever LodgeError the agent answered with */
   ask<Q extends QueryName>(query: Query<Q>): Promise<QueryTable[Q]['result']>
+  /** Each report reaches one controller of those that run. */
   onReport(listener: (report: Report) => void): void
+  /** A heartbeat of the host has passed by. Every controller hears of every one, whoever works it in. */
+  onHeartbeat(listener: (host: string) => void): void
   /** The agent's side: takes what is sent to `host`. Returns how to stop. */
   serve(host: string, endpoint: AgentEndpoint): Promise<() => Promise<void>>
   report(report: Report): Promise<void>

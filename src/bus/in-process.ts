@@ -16,6 +16,7 @@ interface Served {
 export function createInProcessBus(): Bus {
   const hosts = new Map<string, Served>()
   const listeners = new Set<(report: Report) => void>()
+  const hearers = new Set<(host: string) => void>()
 
   function call<T>(host: string, work: (endpoint: AgentEndpoint) => Promise<T>): Promise<T> {
     const served = hosts.get(host)
@@ -38,6 +39,9 @@ export function createInProcessBus(): Bus {
     onReport(listener) {
       listeners.add(listener)
     },
+    onHeartbeat(listener) {
+      hearers.add(listener)
+    },
     async serve(host, endpoint) {
       if (hosts.has(host)) throw new LodgeError('conflict', `An agent for host ${host} is running already`)
       const served: Served = { endpoint, waiting: new Set() }
@@ -49,6 +53,7 @@ export function createInProcessBus(): Bus {
       }
     },
     async report(report) {
+      if (report.type === 'host') for (const hear of hearers) hear(report.host)
       for (const listener of listeners) listener(report)
     },
   }

@@ -19,6 +19,8 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
     }
   }
 
+  // Another controller may be the one that works the report in; that the host lives, each must know.
+  bus.onHeartbeat((host) => context.hosts.seen(host, context.clock.now()))
   bus.onReport((report) => {
     take(report).catch((error: unknown) => {
       log.error({ err: error, host: report.host, type: report.type }, 'a report could not be worked in')

@@ -1,0 +1,57 @@
+import type { Report } from '../contract/report.ts'
+
+/**
+ * Who speaks where:
+ *
+ *   lodge.v1.agent.<host>.command|query|presence    controllers to one agent; the last, an agent to its own like
+ *   lodge.v1.report.<host>.host|power|census        one agent to the controllers
+ *   _INBOX.agent.<host>.>                           answers to an agent
+ *
+ * `<host>` is two tokens: `host.<name>`, or `simulated.<number>`, so that one credential can be given for a whole
+ * simulated fleet and for nothing else.
+ */
+const root = 'lodge.v1'
+
+export type AgentSubject = 'command' | 'query' | 'presence'
+
+/** What a simulated fleet's agent joins as, in the place of one host's name. */
+export const simulatedFleet = 'simulated-*'
+
+export const agentSubject = (host: string, about: AgentSubject | '*' | '>'): string =>
+  `${root}.agent.${hostTokens(host)}.${about}`
+
+export const reportSubject = (host: string, type: Report['type'] | '*'): string =>
+  `${root}.report.${hostTokens(host)}.${type}`
+
+export const everyReport = `${root}.report.*.*.*`
+export const everyHeartbeat = `${root}.report.*.*.host`
+
+export const agentInbox = (host: string): string => `_INBOX.agent.${hostTokens(host)}`
+
+/** The host that a report's subject speaks for; undefined for subjects of other forms. */
+export function hostOfReport(subject: string): string | undefined {
+  const [, kind, name] = /^lodge\.v1\.report\.(host|simulated)\.([^.]+)\.[a-z]+$/.exec(subject) ?? []
+  if (name === undefined) return undefined
+  return kind === 'simulated' ? `simulated-${name}` : decodeToken(name)
+}
+
+function hostTokens(host: string): string {
+  if (host === simulatedFleet) return 'simulated.*'
+  const number = /^simulated-(\d+)$/.exec(host)?.[1]
+  return number === undefined ? `host.${encodeToken(host)}` : `simulated.${number}`
+}
+
+/** Letters, digits, `-` and `_` stand for themselves; each byte of anything else is `=XX`. */
+const encodeToken = (text: string): string =>
+  Array.from(Buffer.from(text), (byte) => {
+    const character = String.fromCharCode(byte)
+    return /[A-Za-z0-9_-]/.test(character)
+      ? character
+      : `=${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }).join('')
+
+const decodeToken = (token: string): string =>
+  Buffer.from(
+    token.replace(/=([0-9A-F]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  ).toString()

@@ -1,0 +1,133 @@
+import type { NatsConnection, Status } from '@nats-io/transport-node'
+import { LodgeError, messageOf } from '../base/errors.ts'
+import type { Logger } from '../base/logging.ts'
+import type { QueryTable } from '../contract/command.ts'
+import type { Outcome } from '../contract/command.ts'
+import type { Report } from '../contract/report.ts'
+import type { Bus } from './bus.ts'
+import { serveHost } from './nats-agent-side.ts'
+import { controllerSide, defaultPatience, type NatsPatience } from './nats-controller-side.ts'
+import { decodeReport, encode } from './nats-messages.ts'
+import { everyHeartbeat, everyReport, hostOfReport, reportSubject } from './nats-subjects.ts'
+
+export interface NatsBusOptions {
+  connection: NatsConnection
+  log: Logger
+  patience?: Partial<NatsPatience>
+}
+
+export interface NatsBus extends Bus {
+  /** Resolves when the connection is closed for good: by `close`, or because the server refuses us. */
+  readonly closed: Promise<void>
+  close(): Promise<void>
+}
+
+/** Controllers that share the work of reports. */
+const controllers = 'controllers'
+
+/**
+ * The bus over NATS. The connection reconnects by itself; while it is gone, sends wait, questions fail, heartbeats
+ * are dropped, and of other reports the newest is kept for the moment at which it is back.
+ */
+export function createNatsBus({ connection, log, patience }: NatsBusOptions): NatsBus {
+  let online = true
+  const connected = (): boolean => online && !connection.isClosed()
+  const commands = controllerSide(connection, connected, { ...defaultPatience, ...patience })
+  const listeners = new Set<(report: Report) => void>()
+  const hearers = new Set<(host: string) => void>()
+  const kept = new Map<string, Report>()
+  const served = new Set<string>()
+
+  const publish = (report: Report): void =>
+    connection.publish(reportSubject(report.host, report.type), encode(report))
+
+  function onStatus(status: Status): void {
+    if (status.type === 'disconnect') {
+      online = false
+      log.warn('the connection to NATS is lost')
+    } else if (status.type === 'reconnect') {
+      online = true
+      log.info('the connection to NATS is back')
+      for (const report of kept.values()) publish(report)
+      kept.clear()
+      commands.reconnected()
+    } else if (status.type === 'error') log.warn({ reason: status.error.message }, 'NATS refused something')
+  }
+  void watch(connection, onStatus)
+
+  const closed = connection.closed().then((error) => {
+    online = false
+    commands.stop()
+    if (error) log.error({ reason: error.message }, 'the connection to NATS is closed')
+  })
+
+  function take(subject: string, data: Uint8Array): void {
+    try {
+      const report = decodeReport(data)
+      const speaker = hostOfReport(subject)
+      // Permissions bind an agent to its subject; this binds what it says to it.
+      if (speaker !== report.host)
+        throw new LodgeError('forbidden', `Host ${speaker} reported in the name of ${report.host}`)
+      for (const listener of listeners) listener(report)
+    } catch (error) {
+      log.warn({ subject, reason: messageOf(error) }, 'a report was refused')
+    }
+  }
+
+  return {
+    closed,
+    send: (command) => commands.send(command) as Promise<Outcome<typeof command.verb>>,
+    ask: (query) => commands.ask(query) as Promise<QueryTable[typeof query.name]['result']>,
+    onReport(listener) {
+      listeners.add(listener)
+      if (listeners.size > 1) return
+      connection.subscribe(everyReport, {
+        queue: controllers,
+        callback: (error, message) => {
+          if (!error) take(message.subject, message.data)
+        },
+      })
+    },
+    onHeartbeat(listener) {
+      hearers.add(listener)
+      if (hearers.size > 1) return
+      // The subject says it all, so nothing is parsed: every controller hears every host of a fleet.
+      connection.subscribe(everyHeartbeat, {
+        callback: (error, { subject }) => {
+          const host = error ? undefined : hostOfReport(subject)
+          if (host !== undefined) for (const hear of hearers) hear(host)
+        },
+      })
+    },
+    async serve(host, endpoint) {
+      if (served.has(host)) throw new LodgeError('conflict', `An agent for host ${host} is running already`)
+      served.add(host)
+      try {
+        const leave = await serveHost(connection, host, endpoint, connected)
+        return async () => {
+          served.delete(host)
+          await leave()
+        }
+      } catch (error) {
+        served.delete(host)
+        throw error
+      }
+    },
+    async report(report) {
+      if (connected()) return publish(report)
+      if (report.type === 'host' || connection.isClosed())
+        throw new LodgeError('unavailable', 'There is no connection to NATS')
+      const key = `${report.host} ${report.type === 'power' ? report.serverId : ''}`
+      kept.delete(key)
+      kept.set(key, report)
+    },
+    async close() {
+      if (!connection.isClosed()) await (online ? connection.drain() : connection.close())
+      await closed
+    },
+  }
+}
+
+async function watch(connection: NatsConnection, onStatus: (status: Status) => void): Promise<void> {
+  for await (const status of connection.status()) onStatus(status)
+}
