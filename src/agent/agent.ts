@@ -7,7 +7,7 @@ import type { Command, Outcome, Verb } from '../contract/command.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
 import type { CensusEntry, Report } from '../contract/report.ts'
 import type { DomainSummary, Hypervisor } from '../hypervisor/hypervisor.ts'
-import { powerState, type PowerState } from '../model/server-state.ts'
+import { powerState } from '../model/server-state.ts'
 import { cachedCapabilities } from './cached-capabilities.ts'
 import { takeCensus } from './census.ts'
 import { checkCommand } from './check-command.ts'
@@ -19,6 +19,7 @@ import { createIntake } from './intake.ts'
 import { describeHost } from './inventory.ts'
 import type { Journal } from './journal.ts'
 import type { Machine } from './machine.ts'
+import { createMigrations } from './migrations.ts'
 import { createPowerReports } from './power-reports.ts'
 import { answerQuery } from './queries.ts'
 import { repeat } from './repeat.ts'
@@ -82,6 +83,9 @@ export function createAgent(options: AgentOptions): Agent {
     watch,
     recordedSpec: journal.spec,
     settings: config,
+    hostIp: machine.hostIp,
+    migrations: createMigrations(),
+    report: send,
     clock,
     log,
   }
@@ -122,8 +126,8 @@ export function createAgent(options: AgentOptions): Agent {
 
   function tellPower(command: Command, outcome: Outcome): void {
     if (!outcome.ok) powerReports.recheck(command.serverId)
-    else if (command.verb === 'destroy') powerReports.forget(command.serverId)
-    else powerReports.told(command.serverId, (outcome.result as { powerState: PowerState }).powerState)
+    else if ('powerState' in outcome.result) powerReports.told(command.serverId, outcome.result.powerState)
+    else if (!journal.isOnLedger(command.serverId)) powerReports.forget(command.serverId)
   }
 
   /** The ledger follows a guest that changed by itself, or the next boot of the host would not find what ran. */
@@ -271,5 +275,9 @@ const hourMs = 3_600_000
 const outcomesKeptMs = 24 * hourMs
 
 function limitsOf(config: Config['agent']): Partial<Record<Verb, Semaphore>> {
-  return { spawn: createSemaphore(config.maxBuilds), snapshot: createSemaphore(config.maxSnapshots) }
+  return {
+    spawn: createSemaphore(config.maxBuilds),
+    snapshot: createSemaphore(config.maxSnapshots),
+    migrateLive: createSemaphore(config.maxMigrations),
+  }
 }

@@ -39,6 +39,15 @@ const sentences: Record<Verb, (host: string) => string> = {
   suspend: (host) => `Host ${host} could not suspend the server.`,
   resume: (host) => `Host ${host} could not resume the server.`,
   snapshot: (host) => `Host ${host} could not make an image of the server.`,
+  migrateCheckDestination: (host) => `Host ${host} cannot take the server.`,
+  migrateCheckSource: (host) => `Host ${host} could not find out whether the server can be moved.`,
+  migratePrepareDestination: (host) => `Host ${host} could not make room for the server.`,
+  migrateLive: (host) => `Host ${host} could not move the server.`,
+  migrateAbort: (host) => `Host ${host} could not abort the migration of the server.`,
+  migrateForceComplete: (host) => `Host ${host} could not bring the migration of the server to its end.`,
+  migrateFinishDestination: (host) => `Host ${host} did not get the server.`,
+  migrateFinishSource: (host) => `Host ${host} could not remove what is left of the server.`,
+  migrateRollbackDestination: (host) => `Host ${host} could not remove what it had made for the server.`,
 }
 
 /** What keeps one host from building need not trouble another. */

@@ -61,7 +61,7 @@ export function createIntake(options: IntakeOptions): Intake {
     const accepted = isNew ? journal.accept(command) : Promise.resolve()
     // The queue looks at it later.
     accepted.catch(() => {})
-    const outcome = queues.add(command.serverId, async () => {
+    const outcome = queues.add(queueOf(command), async () => {
       try {
         await accepted
       } catch (error) {
@@ -202,6 +202,11 @@ export function createIntake(options: IntakeOptions): Intake {
     },
   }
 }
+
+/** These are about a command that is at work on the server, and would wait for it for ever in the server's queue. */
+const besides = new Set<Verb>(['migrateAbort', 'migrateForceComplete'])
+
+const queueOf = ({ id, serverId, verb }: Command): string => (besides.has(verb) ? id : serverId)
 
 /** From the abort of a command to the moment at which the next one no longer waits for it. */
 const abandonAfterMs = 10_000

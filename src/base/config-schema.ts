@@ -1,4 +1,5 @@
 import { defaultConfig, type Config } from './config.ts'
+import { filterNames } from './scheduler-config.ts'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 type Rule = Record<string, unknown>
@@ -14,6 +15,7 @@ const rules: Record<string, Rule> = {
   'publicUrls.compute': url(),
   'publicUrls.image': url(),
   'publicUrls.network': url(),
+  'publicUrls.lodge': url(),
   'log.level': { enum: ['trace', 'debug', 'info', 'warn', 'error'] },
   'log.format': { enum: ['auto', 'pretty', 'json'] },
   'api.maxLimit': { type: 'integer', minimum: 1 },
@@ -27,10 +29,13 @@ const rules: Record<string, Rule> = {
   'quota.serverGroups': quota(),
   'quota.serverGroupMembers': quota(),
   'scheduler.maxAttempts': { type: 'integer', minimum: 1 },
-  'scheduler.ramWeight': {},
-  'scheduler.cpuWeight': {},
-  'scheduler.diskWeight': {},
+  'scheduler.filters': { items: { enum: filterNames }, uniqueItems: true },
+  'scheduler.subsetSize': { type: 'integer', minimum: 1 },
+  'scheduler.imagePropertiesSetting': { items: { type: 'string', pattern: '^[^=]+(=-?[0-9.]+)?$' } },
+  'scheduler.maxServersPerHost': { type: 'integer', minimum: 1 },
+  'scheduler.metricsSetting': { items: { type: 'string', pattern: '^[^=]+=-?[0-9.]+$' } },
   'hosts.defaultAvailabilityZone': { minLength: 1, pattern: '^[^:]+$' },
+  'hosts.defaultScheduleZone': { type: ['string', 'null'], pattern: '^[^:]+$' },
   'agent.hostName': { type: ['string', 'null'], minLength: 1, maxLength: 255, pattern: '^[A-Za-z0-9._-]+$' },
   'agent.virtType': { enum: ['auto', 'kvm', 'qemu'] },
   'agent.cpuMode': { enum: ['auto', 'none', 'host-model', 'host-passthrough', 'maximum', 'custom'] },
@@ -44,6 +49,11 @@ const rules: Record<string, Rule> = {
   'agent.diskAllocationRatio': { exclusiveMinimum: 0 },
   'agent.reportSeconds': { exclusiveMinimum: 0 },
   'agent.reconcileSeconds': { exclusiveMinimum: 0 },
+  'agent.migration.address': { type: ['string', 'null'], minLength: 1, pattern: '^[A-Za-z0-9._:-]+$' },
+  'agent.migration.uri': { pattern: '%s' },
+  'agent.migration.downtimeMs': { type: 'integer', minimum: 100 },
+  'agent.migration.downtimeSteps': { type: 'integer', minimum: 3 },
+  'agent.migration.timeoutAction': { enum: ['abort', 'force-complete'] },
   'simulate.hosts': { type: 'integer', minimum: 0, maximum: 20_000 },
 }
 
@@ -55,8 +65,10 @@ function schemaOf(value: Json, path: string): Rule {
     const properties = Object.entries(value).map(([key, inner]) => [key, schemaOf(inner, join(path, key))])
     return { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties) }
   }
+  if (Array.isArray(value)) return { type: 'array', items: { type: 'string' }, ...rules[path] }
   const type = value === null ? ['string', 'null'] : typeof value
-  const least = type === 'number' && !(path in rules) ? { minimum: 0 } : {}
+  const maySink = path in rules || path.endsWith('Weight')
+  const least = type === 'number' && !maySink ? { minimum: 0 } : {}
   return { type, ...least, ...rules[path] }
 }
 

@@ -1,3 +1,5 @@
+import { defaultSchedulerConfig, type SchedulerConfig } from './scheduler-config.ts'
+
 /** All settings of a Lodge process. One typed object, read once; `lodge config show` prints it. */
 export interface Config {
   /** Directory of everything that Lodge keeps on this machine. */
@@ -24,6 +26,7 @@ export interface Config {
     compute: string | null
     image: string | null
     network: string | null
+    lodge: string | null
   }
   region: string
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; format: 'auto' | 'pretty' | 'json' }
@@ -45,11 +48,19 @@ export interface Config {
     serverGroups: number
     serverGroupMembers: number
   }
-  scheduler: { maxAttempts: number; ramWeight: number; cpuWeight: number; diskWeight: number }
+  scheduler: SchedulerConfig
+  image: {
+    /** Kept free on the file systems that hold image data: uploads and snapshots stop before. */
+    reserveMiB: number
+    /** Largest image, MiB; 0: any size. */
+    maxSizeMiB: number
+  }
   hosts: {
     /** A host whose last report is older than this counts as down, seconds. */
     downAfterSeconds: number
     defaultAvailabilityZone: string
+    /** Zone of servers whose request names none; null: any. */
+    defaultScheduleZone: string | null
   }
   conductor: {
     leaseSeconds: number
@@ -87,6 +98,26 @@ export interface Config {
     imageCacheHours: number
     imageTool: { addressSpaceMiB: number; cpuSeconds: number }
     vnc: { enabled: boolean; listen: string }
+    migration: {
+      /** Where other hosts reach this one's libvirt and QEMU; null: the address that it reports. */
+      address: string | null
+      /** libvirt's URI of another host; `%s` stands for its address. */
+      uri: string
+      /** Encrypts memory and disks on their way, with QEMU's certificates (`migrate_tls_x509_cert_dir`). */
+      tls: boolean
+      /** Slows guests down that write faster than can be sent. Not used where post-copy is. */
+      autoConverge: boolean
+      /** Lets a move be ended by running on at the destination and fetching the rest; a broken link then costs the guest. */
+      postCopy: boolean
+      /** Longest halt of a guest at the moment of the change, ms; approached in steps while it does not converge. */
+      downtimeMs: number
+      downtimeSteps: number
+      /** From one step to the next, for each GiB of memory and disk (at least two). */
+      downtimeDelaySeconds: number
+      /** After which `timeoutAction` is taken, for each GiB of memory and disk (at least two); 0: never. */
+      timeoutSeconds: number
+      timeoutAction: 'abort' | 'force-complete'
+    }
   }
   simulate: {
     /** Number of simulated hosts; 0: the real hypervisor of this machine. */
@@ -101,7 +132,7 @@ export const defaultConfig: Config = {
   listen: { host: '127.0.0.1', port: 8774 },
   store: { url: null, connections: 10 },
   bus: { url: null, credentialsFile: null, caFile: null },
-  publicUrls: { identity: null, compute: null, image: null, network: null },
+  publicUrls: { identity: null, compute: null, image: null, network: null, lodge: null },
   region: 'RegionOne',
   log: { level: 'info', format: 'auto' },
   api: { maxLimit: 1000, maxBodyBytes: 114_688, enableServerPassword: true, tokenHours: 24 },
@@ -114,8 +145,9 @@ export const defaultConfig: Config = {
     serverGroups: 10,
     serverGroupMembers: 10,
   },
-  scheduler: { maxAttempts: 3, ramWeight: 1, cpuWeight: 1, diskWeight: 1 },
-  hosts: { downAfterSeconds: 60, defaultAvailabilityZone: 'nova' },
+  scheduler: defaultSchedulerConfig,
+  image: { reserveMiB: 1024, maxSizeMiB: 0 },
+  hosts: { downAfterSeconds: 60, defaultAvailabilityZone: 'nova', defaultScheduleZone: null },
   conductor: {
     leaseSeconds: 60,
     buildTimeoutSeconds: 600,
@@ -147,6 +179,18 @@ export const defaultConfig: Config = {
     imageCacheHours: 24,
     imageTool: { addressSpaceMiB: 2048, cpuSeconds: 30 },
     vnc: { enabled: true, listen: '127.0.0.1' },
+    migration: {
+      address: null,
+      uri: 'qemu+tls://%s/system',
+      tls: true,
+      autoConverge: true,
+      postCopy: false,
+      downtimeMs: 500,
+      downtimeSteps: 10,
+      downtimeDelaySeconds: 75,
+      timeoutSeconds: 800,
+      timeoutAction: 'abort',
+    },
   },
   simulate: { hosts: 0, latencyMs: 0 },
 }

@@ -23,6 +23,62 @@ export interface CommandTable {
   resume: { params: { spec: ServerSpec }; result: ServerResult }
   /** Copies the root disk into an image whose record exists already, and hands the bytes to the image transfer. */
   snapshot: { params: { imageId: string; diskFormat: 'qcow2' | 'raw' }; result: SnapshotResult }
+
+  /** May the guest come here? Leaves a probe by which the source finds out whether both see the same files. */
+  migrateCheckDestination: { params: MigrationParams & { spec: ServerSpec }; result: MigrationProbe }
+  /** May the guest leave from here, and what must its destination be able to do? */
+  migrateCheckSource: { params: MigrationParams & MigrationProbe; result: MigrationNeeds }
+  /** Makes empty disks of the same shape, unless they are shared, and says where everything is. */
+  migratePrepareDestination: {
+    params: MigrationParams & MigrationNeeds & { spec: ServerSpec }
+    result: MigrationTarget
+  }
+  /** Moves the guest, which takes long, and ends when it has left this host. */
+  migrateLive: {
+    params: MigrationParams & { target: MigrationTarget; sharedStorage: boolean }
+    result: object
+  }
+  /** Ends the move that is under way, or about to begin. The guest stays, unless it has gone already. */
+  migrateAbort: { params: MigrationParams; result: object }
+  /** Makes the move end soon: by post-copy where it is allowed, else by pausing the guest. */
+  migrateForceComplete: { params: MigrationParams; result: object }
+  /** Takes the guest that has come onto the ledger. @throws notFound when it is not here */
+  migrateFinishDestination: {
+    params: MigrationParams & { spec: ServerSpec; wanted: 'running' | 'paused' }
+    result: ServerResult
+  }
+  /** Removes what is left of a server whose guest runs elsewhere. */
+  migrateFinishSource: { params: MigrationParams & { sharedStorage: boolean }; result: object }
+  /** Removes what was made for a guest that did not come; says where the guest is if it did. */
+  migrateRollbackDestination: {
+    params: MigrationParams & { sharedStorage: boolean; spec: ServerSpec }
+    result: { guest: PowerState | null }
+  }
+}
+
+export interface MigrationParams {
+  migrationId: string
+}
+
+export interface MigrationProbe {
+  /** Path of a file that exists on the destination. */
+  probeFile: string
+  hypervisorVersion: number
+}
+
+export interface MigrationNeeds {
+  sharedStorage: boolean
+  /** libvirt's element of the guest's processor; null: it has none of its own. */
+  cpuXml: string | null
+}
+
+/** The place of a guest on the host that it moves to. */
+export interface MigrationTarget {
+  /** Address of the host, for its hypervisor and for the data. */
+  address: string
+  disks: { target: string; file: string; backingFile: string | null }[]
+  consoleLogPath: string
+  vncListen: string
 }
 
 export type Verb = keyof CommandTable

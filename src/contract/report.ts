@@ -1,8 +1,9 @@
 import type { HostDescription } from '../model/host.ts'
+import type { MigrationProgress } from '../model/migration.ts'
 import type { PowerState } from '../model/server-state.ts'
 
 /** What an agent says unasked. Reports may be lost or repeated; a later one of the same kind replaces an earlier. */
-export type Report = HostReport | PowerReport | CensusReport
+export type Report = HostReport | PowerReport | CensusReport | MigrationProgressReport
 
 /** The heartbeat: on change and every ten seconds. */
 export interface HostReport {
@@ -24,6 +25,18 @@ export interface PowerReport {
   powerState: PowerState
   /** libvirt's event and detail in words, such as `stopped (shutdown)`. */
   cause: string
+}
+
+/** How far a live migration has come, every second or so while it lasts. */
+export interface MigrationProgressReport {
+  version: 1
+  type: 'migration-progress'
+  host: string
+  at: number
+  serverId: string
+  migrationId: string
+  postCopy: boolean
+  progress: MigrationProgress
 }
 
 /** All that the host has of servers: after start, after a lost connection to libvirt, and every few minutes. */

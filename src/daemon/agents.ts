@@ -12,6 +12,7 @@ import type { Bus } from '../bus/bus.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
 import { openLibvirtHypervisor } from '../hypervisor/libvirt/libvirt-hypervisor.ts'
 import { createSimulatedHypervisor } from '../hypervisor/simulated/simulated-hypervisor.ts'
+import type { SimulatedPeers } from '../hypervisor/simulated/simulated-migration.ts'
 import { hostIdentity, simulatedHostId } from './host-identity.ts'
 import type { StateDirectory } from './state-directory.ts'
 
@@ -33,9 +34,10 @@ type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disk
 export async function startAgents(options: AgentsOptions): Promise<() => Promise<void>> {
   const { config, state, bus, images, clock, log } = options
   const { hosts } = config.simulate
+  const peers: SimulatedPeers = new Map()
   const parts =
     hosts > 0
-      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, index + 1))
+      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, peers, index + 1))
       : [await realHost(options)]
   const journal = openJournal(state.journal)
   const agents = parts.map((part) =>
@@ -69,17 +71,30 @@ async function realHost({ config, state, images, clock, log }: AgentsOptions): P
     hostName: config.agent.hostName ?? hostname(),
     hostId: hostIdentity(state.hostIdFile),
     hypervisor,
-    disks: createFileDisks({ directory: state.agent, images, clock, log, toolLimits: imageTool }),
+    disks: createFileDisks({
+      directory: state.agent,
+      images,
+      clock,
+      log,
+      toolLimits: imageTool,
+      reserveMiB: config.image.reserveMiB,
+    }),
     machine: thisMachine(),
   }
 }
 
-function simulatedHost({ config, clock }: AgentsOptions, number: number): HostParts {
+function simulatedHost({ config, clock }: AgentsOptions, peers: SimulatedPeers, number: number): HostParts {
   const hostName = `simulated-${number}`
   return {
     hostName,
     hostId: simulatedHostId(number),
-    hypervisor: createSimulatedHypervisor({ clock, seed: number, latency: config.simulate.latencyMs }),
+    hypervisor: createSimulatedHypervisor({
+      clock,
+      seed: number,
+      latency: config.simulate.latencyMs,
+      name: hostName,
+      peers,
+    }),
     disks: createSimulatedDisks(),
     machine: simulatedMachine(),
   }

@@ -39,6 +39,37 @@ export type DomainEvent =
   | { type: 'block-job'; uuid: string; disk: string; status: 'completed' | 'failed' | 'canceled' | 'ready' }
   | { type: 'agent'; uuid: string; connected: boolean }
 
+/** Where a running domain is to move to, and how. */
+export interface DomainMigration {
+  /** How this hypervisor reaches the other one: libvirt's URI, or the name of a simulated host. */
+  destinationUri: string
+  /** Where the memory and the disks are sent to; null: libvirt chooses. An IP address or a host name. */
+  dataAddress: string | null
+  /** The domain as it is to be there: running, and its persistent definition. */
+  xml: string
+  persistentXml: string
+  /** Targets of the disks to be copied onto files that are there already; none: both hosts see the same files. */
+  copyDisks: string[]
+  tls: boolean
+  /** Slows the guest down as long as it writes faster than can be sent. */
+  autoConverge: boolean
+  /** Lets `startPostCopy` be called. */
+  postCopy: boolean
+}
+
+/** How far the job of a domain has come. In bytes. */
+export interface DomainJob {
+  operation: 'migration-out' | 'migration-in' | 'other'
+  memory: JobAmount
+  disk: JobAmount
+}
+
+export interface JobAmount {
+  total: number
+  processed: number
+  remaining: number
+}
+
 /** libvirt's lifecycle events. */
 export type LifecycleEvent =
   | 'defined'
@@ -109,6 +140,25 @@ export interface Hypervisor {
       signal?: AbortSignal
     },
   ): Promise<void>
+
+  /** A domain's XML as another host can take it: of its running guest, or of its persistent definition. */
+  migratableXml(uuid: string, of: 'guest' | 'definition'): Promise<string>
+  /** Whether a guest with the processor that `cpuXml` (libvirt's element `cpu`) describes can run here. */
+  canRunCpu(cpuXml: string): Promise<boolean>
+  /**
+   * Moves a running or paused domain to another host while it lives on, and ends when it runs there and nothing of it
+   * is left here. After a failure it is here as it was.
+   * @throws LodgeError conflict when it was aborted
+   */
+  migrate(uuid: string, migration: DomainMigration): Promise<void>
+  /** The job that is at work on the domain; undefined when there is none. */
+  domainJob(uuid: string): Promise<DomainJob | undefined>
+  /** Ends the job, which then fails. @throws LodgeError conflict when there is none */
+  abortJob(uuid: string): Promise<void>
+  /** For how long a migration may halt the guest, ms. */
+  setMaxDowntime(uuid: string, milliseconds: number): Promise<void>
+  /** Lets the migrating guest run on at its destination at once, and fetch its memory from here. */
+  startPostCopy(uuid: string): Promise<void>
   /** Statistics by libvirt's group names (`state`, `cpu-total`, `balloon`, `vcpu`, `block`, `interface`). */
   stats(groups: string[]): Promise<Map<string, Record<string, string | number | boolean>>>
 

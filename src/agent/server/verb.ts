@@ -3,11 +3,13 @@ import type { Config } from '../../base/config.ts'
 import type { Logger } from '../../base/logging.ts'
 import type { Command, CommandTable, Verb } from '../../contract/command.ts'
 import type { ImageTransfer } from '../../contract/image-transfer.ts'
+import type { Report } from '../../contract/report.ts'
 import type { Hypervisor, HypervisorCapabilities } from '../../hypervisor/hypervisor.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
 import type { Disks } from '../disk/disks.ts'
 import type { DomainWatch } from '../domain-watch.ts'
 import type { LedgerChange } from '../host-journal.ts'
+import type { Migrations } from '../migrations.ts'
 
 /** What the verbs work with: one per host. */
 export interface VerbContext {
@@ -21,6 +23,11 @@ export interface VerbContext {
   /** The spec on the ledger, where the server has been here before. */
   recordedSpec: (serverId: string) => ServerSpec | undefined
   settings: Config['agent']
+  /** The address of this host that others may know it by. */
+  hostIp: () => Promise<string>
+  migrations: Migrations
+  /** Tells the controller something unasked; never fails. */
+  report: (report: Report) => Promise<void>
   clock: Clock
   log: Logger
 }

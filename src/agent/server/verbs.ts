@@ -1,5 +1,14 @@
 import type { Command, Verb } from '../../contract/command.ts'
 import { destroy } from './destroy.ts'
+import { migrateAbort } from './migrate-abort.ts'
+import { migrateCheckDestination } from './migrate-check-destination.ts'
+import { migrateCheckSource } from './migrate-check-source.ts'
+import { migrateFinishDestination } from './migrate-finish-destination.ts'
+import { migrateFinishSource } from './migrate-finish-source.ts'
+import { migrateForceComplete } from './migrate-force-complete.ts'
+import { migrateLive } from './migrate-live.ts'
+import { migratePrepareDestination } from './migrate-prepare-destination.ts'
+import { migrateRollbackDestination } from './migrate-rollback-destination.ts'
 import { pause } from './pause.ts'
 import { reboot } from './reboot.ts'
 import { resume } from './resume.ts'
@@ -22,6 +31,15 @@ const verbs: { [V in Verb]: VerbRun<V> } = {
   suspend,
   resume,
   snapshot,
+  migrateCheckDestination,
+  migrateCheckSource,
+  migratePrepareDestination,
+  migrateLive,
+  migrateAbort,
+  migrateForceComplete,
+  migrateFinishDestination,
+  migrateFinishSource,
+  migrateRollbackDestination,
 }
 
 export const isVerb = (name: string): name is Verb => Object.hasOwn(verbs, name)

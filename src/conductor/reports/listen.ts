@@ -1,6 +1,7 @@
 import type { Report } from '../../contract/report.ts'
 import type { ConductorContext } from '../context.ts'
 import { takeCensus } from './census.ts'
+import { noteProgress } from './migration-progress.ts'
 import { syncPower } from './power-sync.ts'
 import type { Registrar } from './registrar.ts'
 
@@ -16,6 +17,8 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
         return syncPower(context, report)
       case 'census':
         return takeCensus(context, report)
+      case 'migration-progress':
+        return noteProgress(context, report)
     }
   }
 

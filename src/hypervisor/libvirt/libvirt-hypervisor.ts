@@ -13,6 +13,9 @@ import {
   VIR_DOMAIN_UNDEFINE_MANAGED_SAVE,
   VIR_DOMAIN_UNDEFINE_NVRAM,
   VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA,
+  VIR_DOMAIN_XML_INACTIVE,
+  VIR_DOMAIN_XML_MIGRATABLE,
+  VIR_DOMAIN_XML_SECURE,
 } from '../../libvirt/constants.ts'
 import { openLibvirt, type Libvirt } from '../../libvirt/libvirt.ts'
 import type { DomainSummary, Hypervisor } from '../hypervisor.ts'
@@ -23,6 +26,7 @@ import { destroyDomain } from './destroy-domain.ts'
 import { subscribeToDomainEvents } from './domain-events.ts'
 import { powerStateOf } from './domain-states.ts'
 import { readHostMemory } from './host-memory.ts'
+import { canRunCpu, jobOf, migrateDomain } from './migrate-domain.ts'
 import { readCapabilities } from './read-capabilities.ts'
 import { statisticsFlags } from './statistics.ts'
 
@@ -144,6 +148,27 @@ function createLibvirtHypervisor(libvirt: Libvirt, options: LibvirtHypervisorOpt
       await libvirt.call('domainFSThaw', { uuid, mountpoints: [] })
     },
     copyDisk: (uuid, disk, target, how) => copyDisk(libvirt, options.clock, { uuid, disk, target, ...how }),
+
+    migratableXml: async (uuid, of) => {
+      const flags =
+        VIR_DOMAIN_XML_SECURE |
+        VIR_DOMAIN_XML_MIGRATABLE |
+        (of === 'definition' ? VIR_DOMAIN_XML_INACTIVE : 0)
+      return (await libvirt.call('domainGetXMLDesc', { uuid, flags })).xml
+    },
+    canRunCpu: async (cpuXml) =>
+      canRunCpu(libvirt, await readCapabilities(libvirt, options.virtType), cpuXml),
+    migrate: (uuid, migration) => migrateDomain(libvirt, uuid, migration),
+    domainJob: (uuid) => jobOf(libvirt, uuid),
+    abortJob: async (uuid) => {
+      await libvirt.call('domainAbortJob', { uuid })
+    },
+    setMaxDowntime: async (uuid, milliseconds) => {
+      await libvirt.call('domainMigrateSetMaxDowntime', { uuid, milliseconds })
+    },
+    startPostCopy: async (uuid) => {
+      await libvirt.call('domainMigrateStartPostCopy', { uuid })
+    },
     stats: async (groups) => {
       const rows = await libvirt.call('connectGetAllDomainStats', { stats: statisticsFlags(groups) })
       return new Map(rows.map(({ uuid, params }) => [uuid, params]))

@@ -19,6 +19,7 @@ export interface SimulatedDomain {
   readonly definition: DomainDefinition
   readonly state: PowerState
   readonly active: boolean
+  readonly paused: boolean
   readonly managedSave: boolean
   /** Nothing is left of it. */
   readonly gone: boolean
@@ -40,6 +41,10 @@ export interface SimulatedDomain {
   crash(): void
   reboot(): void
   pauseForIoError(device: string, reason: string): void
+  /** Has a guest that ran on another host. */
+  arrive(options: { paused: boolean }): void
+  /** Its guest runs on another host now; nothing of it stays here. */
+  leave(): void
 }
 
 export function createSimulatedDomain(
@@ -79,6 +84,9 @@ export function createSimulatedDomain(
     },
     get active() {
       return live !== undefined
+    },
+    get paused() {
+      return state === powerState.PAUSED
     },
     get managedSave() {
       return saved !== undefined
@@ -176,6 +184,27 @@ export function createSimulatedDomain(
       state = powerState.PAUSED
       emit({ type: 'io-error', uuid, device, reason })
       lifecycle('suspended', 'ioerror')
+    },
+    arrive({ paused }) {
+      live = persistent
+      life++
+      startedAt = now()
+      state = powerState.PAUSED
+      lifecycle('started', 'migrated')
+      if (paused) return
+      state = powerState.RUNNING
+      lifecycle('resumed', 'migrated')
+    },
+    leave() {
+      needActive()
+      if (state === powerState.RUNNING) {
+        state = powerState.PAUSED
+        lifecycle('suspended', 'migrated')
+      }
+      stopped('migrated')
+      persistent = undefined
+      saved = undefined
+      lifecycle('undefined', 'removed')
     },
   }
 }

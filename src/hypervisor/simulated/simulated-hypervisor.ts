@@ -10,6 +10,7 @@ import {
   type SimulatedLatency,
 } from './call-behaviour.ts'
 import { readDomainXml, type DomainDefinition } from './read-domain-xml.ts'
+import { createSimulatedMigrations, type SimulatedPeers } from './simulated-migration.ts'
 import { simulatedCapabilities } from './simulated-host.ts'
 import { createSimulatedDomain, type SimulatedDomain } from './simulated-domain.ts'
 import {
@@ -28,6 +29,12 @@ export interface SimulatedHypervisorOptions {
   host?: Partial<HypervisorCapabilities>
   /** How guests behave that were not told otherwise. */
   guests?: Partial<GuestBehaviour>
+  /** The name under which other hosts of `peers` reach this one. */
+  name?: string
+  /** The hosts that guests can be moved to; this one adds itself. */
+  peers?: SimulatedPeers
+  /** How long a migration copies. */
+  migrationMs?: number
 }
 
 /** A hypervisor in memory that keeps libvirt's rules, with ways to act as the guests and as the world outside. */
@@ -36,6 +43,8 @@ export interface SimulatedHypervisor extends Hypervisor {
   /** The next calls of that name fail. */
   fail(call: SimulatedCall, failure: SimulatedFailure): void
   setLatency(latency: SimulatedLatency): void
+  /** How long migrations copy from now on. */
+  setMigrationMs(milliseconds: number): void
   /** Tells each call as it comes in. Returns how to stop. */
   watchCalls(listener: (call: SimulatedCall, uuid: string | undefined) => void): () => void
   /** The connection breaks: calls fail and events are lost, while guests run on. */
@@ -78,6 +87,27 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
     connected: () => connected,
   })
 
+  let migrationMs = options.migrationMs ?? 20
+  const peers: SimulatedPeers = options.peers ?? new Map()
+  const migrations = createSimulatedMigrations(
+    clock,
+    peers,
+    () => connected,
+    () => migrationMs,
+  )
+  if (options.name !== undefined)
+    peers.set(options.name, {
+      get connected() {
+        return connected
+      },
+      receive: ({ persistentXml }, paused) => {
+        const { uuid } = readDomainXml(persistentXml)
+        if (machines.has(uuid))
+          throw new LodgeError('internal', `operation failed: domain with uuid ${uuid} already exists`)
+        define(persistentXml).domain.arrive({ paused })
+      },
+    })
+
   function emit(event: DomainEvent): void {
     if (connected) for (const listener of eventListeners) listener(event)
   }
@@ -113,7 +143,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
     uuids.delete(domain.name)
   }
 
-  function define(xml: string): void {
+  function define(xml: string): Machine {
     const definition = readDomainXml(xml)
     let machine = machines.get(definition.uuid)
     checkName(definition, machine)
@@ -125,6 +155,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
       uuids.set(definition.name, definition.uuid)
     }
     machine.domain.define(definition)
+    return machine
   }
 
   /** A name and a uuid belong together, and to one domain. */
@@ -162,7 +193,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
       }),
     domainXml: (uuid) => calls.run('domainXml', uuid, () => find(uuid).domain.definition.xml),
 
-    define: (xml) => calls.run('define', undefined, () => define(xml)),
+    define: (xml) => calls.run('define', undefined, () => void define(xml)),
     start: (uuid, { paused = false, discardSaved = false } = {}) =>
       onDomain('start', uuid, ({ domain, guest }) => {
         domain.start({ paused, discardSaved })
@@ -217,15 +248,33 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
           throw new LodgeError('internal', `invalid argument: disk '${disk}' not found in domain`)
         const contents = format === 'qcow2' ? tinyQcow2() : Buffer.alloc(64 * 1024)
         await writeFile(target, contents, { flag: 'wx', mode: 0o600 })
-        signal?.throwIfAborted()
-        emit({ type: 'block-job', uuid, disk, status: 'ready' })
       })
+      signal?.throwIfAborted()
+      emit({ type: 'block-job', uuid, disk, status: 'ready' })
       try {
         await atReady?.()
       } finally {
         emit({ type: 'block-job', uuid, disk, status: 'canceled' })
       }
     },
+    migratableXml: (uuid) => calls.run('migratableXml', uuid, () => find(uuid).domain.definition.xml),
+    canRunCpu: () => calls.run('canRunCpu', undefined, () => true),
+    migrate: (uuid, migration) =>
+      calls.run('migrate', uuid, () => {
+        const { domain } = find(uuid)
+        return migrations.run(domain, migration, () => {
+          domain.leave()
+          forgetIfGone(uuid)
+        })
+      }),
+    domainJob: (uuid) =>
+      calls.run('domainJob', uuid, () => {
+        find(uuid)
+        return migrations.job(uuid)
+      }),
+    abortJob: (uuid) => onDomain('abortJob', uuid, () => migrations.abort(uuid)),
+    setMaxDowntime: (uuid) => onDomain('setMaxDowntime', uuid, ({ domain }) => needActive(domain)),
+    startPostCopy: (uuid) => onDomain('startPostCopy', uuid, () => migrations.hurry(uuid)),
     stats: (groups) =>
       calls.run('stats', undefined, () => {
         const now = clock.now()
@@ -242,6 +291,9 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
 
     fail: calls.fail,
     setLatency: calls.setLatency,
+    setMigrationMs(milliseconds) {
+      migrationMs = milliseconds
+    },
     watchCalls: calls.watch,
     disconnect: () => setConnected(false),
     reconnect: () => setConnected(true),

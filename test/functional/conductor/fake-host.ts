@@ -87,7 +87,7 @@ async function carryOut(host: FakeHost, command: Command): Promise<Outcome> {
 }
 
 /** The guest's power state after each verb; null: no guest; undefined: as before. */
-const effects: Record<Verb, PowerState | null | undefined> = {
+const effects: Partial<Record<Verb, PowerState | null>> = {
   spawn: powerState.RUNNING,
   destroy: null,
   start: powerState.RUNNING,
@@ -97,7 +97,6 @@ const effects: Record<Verb, PowerState | null | undefined> = {
   unpause: powerState.RUNNING,
   suspend: powerState.SHUTDOWN,
   resume: powerState.RUNNING,
-  snapshot: undefined,
 }
 
 export const aFault = (retry: Fault['retry'], message = 'it broke'): Fault => ({

@@ -23,7 +23,7 @@ const spec = (one: ServerSpec): object => ({ spec: one })
 const none = (): object => ({})
 const stop = { timeoutSeconds: 1, retrySeconds: 1 }
 
-const paramsOf: Record<Verb, (spec: ServerSpec) => object> = {
+const paramsOf: Partial<Record<Verb, (spec: ServerSpec) => object>> = {
   spawn: spec,
   destroy: none,
   start: spec,
@@ -36,7 +36,7 @@ const paramsOf: Record<Verb, (spec: ServerSpec) => object> = {
   snapshot: () => ({ imageId: 'image', diskFormat: 'raw' }),
 }
 
-const plain = (verb: Verb, ...after: Verb[]): Case => ({ verb, after, params: paramsOf[verb] })
+const plain = (verb: Verb, ...after: Verb[]): Case => ({ verb, after, params: paramsOf[verb] ?? none })
 
 const cases: Case[] = [
   plain('spawn'),
@@ -122,7 +122,7 @@ async function callsOf(harness: AgentHarness, one: Case): Promise<SimulatedCall[
 async function prepared(harness: AgentHarness, one: Case): Promise<ServerSpec> {
   const server = newSpec()
   for (const verb of one.after) {
-    const outcome = await send(harness, verb, server, paramsOf[verb](server))
+    const outcome = await send(harness, verb, server, (paramsOf[verb] ?? none)(server))
     assert.equal(outcome.ok, true)
   }
   return server

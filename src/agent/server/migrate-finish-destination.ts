@@ -1,0 +1,28 @@
+import { LodgeError } from '../../base/errors.ts'
+import { powerState } from '../../model/server-state.ts'
+import { isActive } from '../domain-watch.ts'
+import { needDomain, runOn } from './domain-power.ts'
+import { migrationOver } from './migration-parts.ts'
+import type { VerbRun } from './verb.ts'
+
+/** The two libvirtds may still be shaking hands when the source says that the guest has gone, or says nothing. */
+const settleMs = 60_000
+
+/** The guest has come: it is as it was wanted, and on the ledger from now on. */
+export const migrateFinishDestination: VerbRun<'migrateFinishDestination'> = async (
+  context,
+  { serverId, params: { spec, wanted } },
+  signal,
+) => {
+  await needDomain(context, serverId)
+  if (!(await migrationOver(context, serverId, settleMs, signal)))
+    throw new LodgeError('conflict', 'The guest is still on its way')
+  const domain = await needDomain(context, serverId)
+  if (!isActive(domain.powerState))
+    throw new LodgeError('notFound', `The guest does not live on host ${context.host}`)
+  if (wanted === 'running' && domain.powerState === powerState.PAUSED) await runOn(context, serverId)
+  return {
+    result: { powerState: wanted === 'running' ? powerState.RUNNING : domain.powerState },
+    change: { wanted, spec },
+  }
+}

@@ -1,0 +1,99 @@
+import { LodgeError, messageOf } from '../../base/errors.ts'
+import type { Command } from '../../contract/command.ts'
+import { agentStops } from '../agent-stops.ts'
+import { moveDomain } from '../domain-xml/move-domain.ts'
+import { isActive } from '../domain-watch.ts'
+import { isKind, refuse } from './domain-power.ts'
+import { hypervisorUri } from './migration-address.ts'
+import { followMigration } from './migration-monitor.ts'
+import { migrationJob, migrationOver } from './migration-parts.ts'
+import type { VerbContext, VerbRun } from './verb.ts'
+
+/**
+ * Moves the guest to another host. Where the domain is decides what has happened: not defined here any more, it has
+ * moved; alive here, it has not. So a run that was cut off joins the move that still goes on, or begins a new one.
+ */
+export const migrateLive: VerbRun<'migrateLive'> = async (context, command, signal) => {
+  const { serverId, params } = command
+  const wish = context.migrations.begin(params.migrationId)
+  try {
+    if (await migrationJob(context, serverId)) await follow(context, command, signal, untilOver)
+    const domain = await context.hypervisor.findDomain(serverId)
+    if (domain) {
+      if (!isActive(domain.powerState)) refuse('move', domain)
+      if (wish.aborted) throw aborted()
+      await follow(context, command, signal, start)
+    }
+    // From here on a boot of this host must not start it.
+    return { result: {}, change: 'remove' }
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    if (wish.aborted) throw aborted(error)
+    throw error
+  } finally {
+    context.migrations.end(params.migrationId)
+  }
+}
+
+type Moving = (context: VerbContext, command: Command<'migrateLive'>, signal: AbortSignal) => Promise<void>
+
+/** A move that an earlier run began. Whether it came about shows in whether the domain is still here. */
+const untilOver: Moving = async (context, { serverId }, signal) => {
+  await migrationOver(context, serverId, Infinity, signal)
+}
+
+const start: Moving = async (context, { serverId, params }) => {
+  const { hypervisor, settings } = context
+  const { target, sharedStorage } = params
+  const { tls, autoConverge, postCopy } = settings.migration
+  const [xml, persistentXml] = await Promise.all([
+    hypervisor.migratableXml(serverId, 'guest'),
+    hypervisor.migratableXml(serverId, 'definition'),
+  ])
+  try {
+    await hypervisor.migrate(serverId, {
+      destinationUri: hypervisorUri(context, target.address),
+      dataAddress: hypervisor.kind === 'simulated' ? null : target.address,
+      xml: moveDomain(xml, target),
+      persistentXml: moveDomain(persistentXml, target),
+      copyDisks: sharedStorage ? [] : target.disks.map((disk) => disk.target),
+      tls,
+      autoConverge: autoConverge && !postCopy,
+      postCopy,
+    })
+  } catch (error) {
+    // A broken connection does not say what became of the move that it was to tell of.
+    if (isKind(error, 'unavailable') || (await hypervisor.findDomain(serverId))) throw error
+    context.log.warn({ server: serverId, reason: messageOf(error) }, 'the guest moved all the same')
+  }
+}
+
+/** The move, with its progress reported, its downtime raised and its time bounded. */
+async function follow(
+  context: VerbContext,
+  command: Command<'migrateLive'>,
+  signal: AbortSignal,
+  move: Moving,
+): Promise<void> {
+  const over = new AbortController()
+  const { serverId } = command
+  const abort = (): void => {
+    // A move that is under way when the agent stops is joined by its next start.
+    if (signal.reason === agentStops) return
+    context.hypervisor.abortJob(serverId).catch((error: unknown) => {
+      if (!isKind(error, 'conflict') && !isKind(error, 'notFound'))
+        context.log.warn({ server: serverId, reason: messageOf(error) }, 'a migration could not be aborted')
+    })
+  }
+  signal.addEventListener('abort', abort, { signal: over.signal })
+  const monitor = followMigration(context, command, over.signal)
+  try {
+    await move(context, command, signal)
+  } finally {
+    over.abort()
+    await monitor
+  }
+}
+
+const aborted = (cause?: unknown): LodgeError =>
+  new LodgeError('conflict', 'The live migration was aborted.', { cause })
