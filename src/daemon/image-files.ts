@@ -1,10 +1,23 @@
 import { constants } from 'node:fs'
-import { access, chmod, copyFile, mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promises'
+import {
+  access,
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { ImageFiles, WrittenImage } from '../api/common/route.ts'
 import type { Clock } from '../base/clock.ts'
+import { defaultConfig, type Config } from '../base/config.ts'
 import { LodgeError } from '../base/errors.ts'
+import { assertSpareRoom, freeBytes, type FreeBytes } from '../base/spare-room.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
 import { checkImage } from '../model/image-inspection/check-image.ts'
 import type { ImageRecord } from '../model/image.ts'
@@ -16,6 +29,10 @@ export interface ImageFilesOptions {
   directory: string
   store: Store
   clock: Clock
+  /** The default settings when absent. */
+  limits?: Config['image']
+  /** Tests have disks of their own making. */
+  freeBytes?: FreeBytes
 }
 
 export interface ImageStore extends ImageFiles, ImageTransfer {
@@ -30,8 +47,11 @@ export interface ImageStore extends ImageFiles, ImageTransfer {
  * Image data as files in one directory, named by the image's id alone. Data is written to `<id>.part` and renamed
  * when it is on disk, so a file with the plain name is whole.
  */
-export function createImageFiles({ directory, store, clock }: ImageFilesOptions): ImageStore {
+export function createImageFiles(options: ImageFilesOptions): ImageStore {
+  const { directory, store, clock, limits = defaultConfig.image } = options
   const { db } = store
+  const assertRoom = (more = 0): Promise<void> =>
+    assertSpareRoom(directory, limits.reserveMiB, more, options.freeBytes ?? freeBytes)
   const path = (imageId: string): string => join(directory, fileNameOf(imageId))
   const partPath = (imageId: string): string => `${path(imageId)}.part`
 
@@ -43,7 +63,7 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
     await alone(imageId, async () => {
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 })
-        const written = await writeHashed(part, data)
+        const written = await writeHashed(part, bounded(data))
         await putInPlace(part, path(imageId))
         await accept(written)
       } catch (error) {
@@ -52,6 +72,29 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
         throw isMissing(error) ? gone(imageId) : storageError(error)
       }
     })
+  }
+
+  /** The data as it comes, as long as there is room for it and it is not larger than an image may be. */
+  async function* bounded(data: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let [sizeBytes, unmeasured] = [0, Infinity]
+    for await (const chunk of data) {
+      sizeBytes += chunk.length
+      unmeasured += chunk.length
+      assertSize(sizeBytes)
+      if (unmeasured > measureEveryBytes) {
+        await assertRoom(chunk.length)
+        unmeasured = 0
+      }
+      yield chunk
+    }
+  }
+
+  function assertSize(bytes: number): void {
+    if (limits.maxSizeMiB === 0 || bytes <= limits.maxSizeMiB * 2 ** 20) return
+    throw new LodgeError(
+      'tooLarge',
+      `The image is too large: an image may have ${limits.maxSizeMiB} MiB (image.maxSizeMiB).`,
+    )
   }
 
   async function alone<T>(imageId: string, work: () => Promise<T>): Promise<T> {
@@ -99,7 +142,8 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
     }
     return await alone(imageId, async () => {
       await mkdir(directory, { recursive: true, mode: 0o700 })
-      await moveFile(source, partPath(imageId), path(imageId)).catch(async (error: unknown) => {
+      await assertSourceFits(source)
+      await moveFile(source, partPath(imageId), path(imageId), assertRoom).catch(async (error: unknown) => {
         // The last attempt may have got as far as the move, and died before it could say so.
         if (!isMissing(error) || !(await exists(path(imageId)))) throw error
       })
@@ -107,6 +151,17 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
       await activate(image, { ...written, virtualSizeBytes: await virtualSizeOf(image) })
       return { sizeBytes: written.sizeBytes }
     })
+  }
+
+  /** A snapshot that is too large is refused like an upload; one that has been moved already was not. */
+  async function assertSourceFits(source: string): Promise<void> {
+    try {
+      assertSize((await stat(source)).size)
+    } catch (error) {
+      if (isMissing(error)) return
+      await rm(source, { force: true })
+      throw error
+    }
   }
 
   /** A guest may have written what it liked into its disk: what is not as declared is kept, but not believed. */
@@ -155,6 +210,9 @@ export function createImageFiles({ directory, store, clock }: ImageFilesOptions)
 }
 
 const chunkBytes = 256 * 1024
+
+/** So much may come between two looks at the room that is left. */
+const measureEveryBytes = 16 * 2 ** 20
 
 const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -210,7 +268,12 @@ function newHashes() {
 }
 
 /** Moves a file to `target`, on disk when this resolves; across file systems by way of a copy at `part`. */
-async function moveFile(source: string, part: string, target: string): Promise<void> {
+async function moveFile(
+  source: string,
+  part: string,
+  target: string,
+  assertRoom: (more: number) => Promise<void>,
+): Promise<void> {
   await chmod(source, 0o600)
   await syncPath(source)
   try {
@@ -221,6 +284,7 @@ async function moveFile(source: string, part: string, target: string): Promise<v
   }
   try {
     await rm(part, { force: true })
+    await assertRoom((await stat(source)).size)
     await copyNew(source, part)
     await syncPath(part)
     await putInPlace(part, target)

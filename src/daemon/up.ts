@@ -46,7 +46,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
     const clock = systemClock
     const store = await openStore(config, state, log)
     parts.push(() => store.close())
-    const images = createImageFiles({ directory: state.images, store, clock })
+    const images = createImageFiles({ directory: state.images, store, clock, limits: config.image })
     const recovered = await images.recover()
     if (recovered.requeued + recovered.removed > 0)
       log.info(recovered, 'cleaned up after uploads that did not end')

@@ -403,3 +403,19 @@ test('images that no disk stands on leave the cache; with a record that cannot b
   assert.ok(await disks.describe(kept.id))
   await disks.prepare({ ...other, id: randomUUID() })
 })
+
+test('there is room for copies as long as the reserve is free', async () => {
+  let free = 10 * 2 ** 20
+  const disks = createFileDisks({
+    directory: join(directory, 'room'),
+    images: { fetch: async () => {}, store: async () => ({ sizeBytes: 0 }) },
+    clock: systemClock,
+    log: silentLogger(),
+    toolLimits: { addressSpaceMiB: 64, cpuSeconds: 1 },
+    reserveMiB: 10,
+    freeBytes: async () => free,
+  })
+  await disks.assertSpareRoom()
+  free -= 1
+  await assert.rejects(disks.assertSpareRoom(), isError('tooLarge', /no room left.*10 MiB/))
+})

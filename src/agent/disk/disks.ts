@@ -62,6 +62,8 @@ export interface Disks {
   removeUnusedImages(unusedMs: number): Promise<void>
   /** Ids of the servers that have files here, whole or not. */
   list(): Promise<string[]>
+  /** @throws LodgeError tooLarge when the file system of temporary files has no more free than is to stay free */
+  assertSpareRoom(): Promise<void>
   /** A path for a temporary file on the file system of the disks; `name` is letters, digits, `.`, `_`, `-`. */
   stagingPath(name: string): string
   /** Of the file system that holds the disks. */

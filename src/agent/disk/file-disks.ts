@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logging.ts'
+import { assertSpareRoom, freeBytes, type FreeBytes } from '../../base/spare-room.ts'
 import type { ImageTransfer } from '../../contract/image-transfer.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
 import { readConsoleLog } from './console-log.ts'
@@ -21,6 +22,10 @@ export interface FileDisksOptions {
   clock: Clock
   log: Logger
   toolLimits: ToolLimits
+  /** Kept free when disks are copied into images; nothing when absent. */
+  reserveMiB?: number
+  /** Tests have disks of their own making. */
+  freeBytes?: FreeBytes
   /** How programs are run; tests count them. */
   runProgram?: RunProgram
 }
@@ -97,6 +102,9 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     },
 
     list,
+
+    assertSpareRoom: () =>
+      assertSpareRoom(staging!, options.reserveMiB ?? 0, 0, options.freeBytes ?? freeBytes),
 
     stagingPath: (name) => join(staging!, checkedStagingName(name)),
 

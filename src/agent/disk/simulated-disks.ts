@@ -69,6 +69,8 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
       return [...servers.keys()]
     },
 
+    async assertSpareRoom() {},
+
     stagingPath(name) {
       // With a random name: others may write to the system's temporary directory, too.
       staging ??= mkdtempSync(join(tmpdir(), 'lodge-simulated-'))

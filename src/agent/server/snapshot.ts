@@ -14,9 +14,11 @@ export const snapshot: VerbRun<'snapshot'> = async (context, command, signal) =>
   await mkdir(dirname(target), { recursive: true, mode: 0o700 })
   // Of a run that was cut off.
   await rm(target, { force: true })
+  await context.disks.assertSpareRoom()
   try {
-    const state = await copyRoot(context, command, target, signal)
-    signal.throwIfAborted()
+    const state = await whileThereIsRoom(context, signal, (either) =>
+      copyRoot(context, command, target, either),
+    )
     const { sizeBytes } = await context.images.store(params.imageId, target)
     return { result: { powerState: state, sizeBytes } }
   } finally {
@@ -24,6 +26,41 @@ export const snapshot: VerbRun<'snapshot'> = async (context, command, signal) =>
     context.log.debug({ server: serverId, image: params.imageId }, 'snapshot staging removed')
   }
 }
+
+/**
+ * Does `work` under a signal that is aborted with `signal`, and when the file system of the copy is about to be full.
+ * @throws what aborted it, else what `work` throws
+ */
+async function whileThereIsRoom<T>(
+  { disks, clock }: VerbContext,
+  signal: AbortSignal,
+  work: (either: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const [over, full] = [new AbortController(), new AbortController()]
+  const either = AbortSignal.any([signal, full.signal])
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(lookAtRoomMs, over.signal)
+      await disks.assertSpareRoom()
+    }
+  }
+  watch().catch((error: unknown) => {
+    if (!over.signal.aborted) full.abort(error)
+  })
+  try {
+    const result = await work(either)
+    either.throwIfAborted()
+    return result
+  } catch (error) {
+    // What was cut short may say so in its own way.
+    either.throwIfAborted()
+    throw error
+  } finally {
+    over.abort()
+  }
+}
+
+const lookAtRoomMs = 1_000
 
 async function copyRoot(
   context: VerbContext,

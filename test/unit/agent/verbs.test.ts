@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -295,6 +295,34 @@ test('a snapshot that fails leaves no file and no frozen guest', async () => {
   assert.equal(faultIn(await harness.send('snapshot', spec.id, params)).kind, 'internal')
   assert.deepEqual(readdirSync(staging), [])
   assert.equal(harness.hypervisor.guest(spec.id).frozen, false)
+})
+
+test('a snapshot ends when the host has no room for it, at the beginning or while it is copied', async () => {
+  const full = new LodgeError('tooLarge', 'There is no room left for image data')
+  for (const looks of [0, 1]) {
+    let left = looks
+    await using harness = await createAgentHarness({
+      hypervisor: { guests: { agent: true }, latency: { copyDisk: 2_400 } },
+      disks: {
+        assertSpareRoom: async () => {
+          left -= 1
+          if (left < 0) throw full
+        },
+      },
+    })
+    const spec = await harness.spawn()
+    const fault = faultIn(
+      await harness.send('snapshot', spec.id, { imageId: spec.image.id, diskFormat: 'raw' }),
+    )
+    assert.deepEqual(
+      [fault.kind, fault.code, fault.message, fault.retry],
+      ['tooLarge', 413, full.message, 'never'],
+    )
+    const staging = dirname(harness.disks.stagingPath('any'))
+    assert.deepEqual(existsSync(staging) ? readdirSync(staging) : [], [])
+    assert.equal(harness.hypervisor.guest(spec.id).frozen, false)
+    assert.equal(harness.stored.size, 0)
+  }
 })
 
 test('an image that demands quiet is not made of a guest that cannot be quieted', async () => {
