@@ -306,11 +306,11 @@ test('update', async () => {
     name: 'new name',
     description: 'd',
     hostname: 'a.b',
-    accessIPv6: '2001:db8::1',
+    accessIPv6: '2001:DB8:0::192.0.2.1',
   })
   assert.equal(body.server.name, 'new name')
   assert.equal(body.server['OS-EXT-SRV-ATTR:hostname'], 'a.b')
-  assert.equal(body.server.accessIPv6, '2001:db8::1')
+  assert.equal(body.server.accessIPv6, '2001:db8::c000:201', 'as Nova writes it')
   assert.equal((await put({})).status, 200)
   assert.equal((await put({ description: null })).body.server.description, null)
   assert.equal((await put({ name: '' })).status, 400)

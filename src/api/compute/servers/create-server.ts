@@ -16,6 +16,7 @@ import { resourceLinks } from '../../common/links.ts'
 import type { ApiReply, ApiRequest, ApiServices, Route } from '../../common/route.ts'
 import { isTrue } from '../../common/schema-parts.ts'
 import { allowedServerCount } from '../quotas/check-server-quota.ts'
+import { canonicalIpv6 } from './canonical-ipv6.ts'
 import { bootImage, configDriveUnsupported } from './boot-image.ts'
 import { createSchemas, type CreateBody } from './create-schema.ts'
 import { checkMetadataQuota } from './metadata-quota.ts'
@@ -116,7 +117,7 @@ async function writeServers(
       schedulerHints: hintsOf(body),
       diskConfig: asked['OS-DCF:diskConfig'] ?? 'MANUAL',
       accessIpv4: asked.accessIPv4 ?? null,
-      accessIpv6: asked.accessIPv6 ?? null,
+      accessIpv6: asked.accessIPv6 === undefined ? null : canonicalIpv6(asked.accessIPv6),
       reservationId: plan.reservationId,
       launchIndex: index,
       createdAt: now,

@@ -2,6 +2,7 @@ import { LodgeError } from '../../../base/errors.ts'
 import { updateServer, type ServerPatch } from '../../../store/servers.ts'
 import type { ApiServices, Route, VersionedSchema } from '../../common/route.ts'
 import { description, ipv4, ipv6, name, object, wrapped } from '../../common/schema-parts.ts'
+import { canonicalIpv6 } from './canonical-ipv6.ts'
 import { diskConfig, hostnameAt } from './server-schema-parts.ts'
 import { requireServer } from './find-server.ts'
 import { checkAllowed } from './guard.ts'
@@ -63,7 +64,7 @@ export const updateServerRoute = (services: ApiServices): Route => ({
         description: asked.description,
         hostname: asked.hostname,
         accessIpv4: asked.accessIPv4,
-        accessIpv6: asked.accessIPv6,
+        accessIpv6: asked.accessIPv6 === undefined ? undefined : canonicalIpv6(asked.accessIPv6),
         diskConfig: asked['OS-DCF:diskConfig'],
         availabilityZone: pinnedZone(asked.pinned_availability_zone, zone),
       }
