@@ -162,6 +162,9 @@ test('a token is shown, checked and revoked', async () => {
   assert.equal((await bed.call(`HEAD ${tokens}`, { headers: about })).status, 200)
   assert.equal((await bed.call(`GET ${tokens}`, { token, headers: about })).status, 200, 'its own')
 
+  const again = String((await bed.login('shown', newcomerPassword)).headers['x-subject-token'])
+  assert.equal((await bed.call(`HEAD ${tokens}`, { token: again, headers: about })).status, 200)
+
   const other = await bed.newcomer('curious', 'member')
   assert.equal((await bed.call(`GET ${tokens}`, { token: other.token, headers: about })).status, 403)
   assert.equal((await bed.call(`DELETE ${tokens}`, { token: other.token, headers: about })).status, 403)

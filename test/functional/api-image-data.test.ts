@@ -257,19 +257,20 @@ test('OSSA-2024-002: nor can two uploads to one id, the image deleted in between
   assert.equal((await download(id)).raw.toString(), 'second')
 })
 
-test('a deactivated image is kept from all but administrators', async () => {
+test('a deactivated image is kept from all but administrators; its owner may do and undo it', async () => {
   const id = await newImage()
   const act = (what: string, token = bed.adminToken) =>
     bed.call(`POST ${v2}/images/${id}/actions/${what}`, { token })
   assert.equal((await act('deactivate')).status, 403, 'not before it has data')
   await upload(id, Buffer.from('data'))
-  assert.equal((await act('deactivate', member.token)).status, 403)
-  assert.equal((await act('deactivate')).status, 204)
+  const stranger = await bed.newcomer('outsider', 'member')
+  assert.equal((await act('deactivate', stranger.token)).status, 404)
+  assert.equal((await act('deactivate', member.token)).status, 204)
   assert.equal((await act('deactivate')).status, 204)
   assert.equal((await show(id)).status, 'deactivated')
   assert.equal((await download(id)).status, 403)
   assert.equal((await download(id, {}, bed.adminToken)).status, 200)
-  assert.equal((await act('reactivate')).status, 204)
+  assert.equal((await act('reactivate', member.token)).status, 204)
   assert.equal((await download(id)).raw.toString(), 'data')
 })
 

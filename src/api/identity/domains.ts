@@ -4,6 +4,7 @@ import { defaultDomainId, type DomainRecord } from '../../model/identity.ts'
 import {
   deleteDomain,
   getDomain,
+  getProject,
   listDomains,
   listProjects,
   saveDomain,
@@ -16,6 +17,7 @@ import {
 } from '../../store/identity-tokens.ts'
 import { deleteUser, listUsers } from '../../store/identity-users.ts'
 import type { Db } from '../../store/store.ts'
+import { denied } from '../common/policy.ts'
 import type { ApiRequest, ApiServices, Route } from '../common/route.ts'
 import { object, wrapped } from '../common/schema-parts.ts'
 import { couldNotFind, duplicateName } from './faults.ts'
@@ -123,11 +125,14 @@ export function domainRoutes(services: ApiServices): Route[] {
       method: 'GET',
       path: '/domains/:id',
       policy: 'identity:get_domain',
-      role: 'admin',
+      role: 'any',
       success: 200,
-      summary: 'Shows a domain',
+      summary: "Shows a domain; others than that of one's project to administrators only",
       handler: async (request) => {
         const id = request.params['id']!
+        const { isAdmin, projectId } = request.caller
+        const project = projectId === null ? undefined : await getProject(db, projectId)
+        if (!isAdmin && project?.domainId !== id) throw denied('identity:get_domain', 'identity')
         const domain = await getDomain(db, id)
         if (!domain) throw couldNotFind('domain', id)
         return { body: { domain: domainView(request, domain) } }

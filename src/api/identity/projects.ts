@@ -65,8 +65,7 @@ export function projectRoutes(services: ApiServices): Route[] {
         'badRequest',
         'A project cannot act as a domain here: create a domain at /domains.',
       )
-    if (sent.parent_id != null && sent.parent_id !== domainId)
-      throw new LodgeError('badRequest', 'Projects cannot be nested here: leave parent_id out.')
+    if (sent.parent_id != null && sent.parent_id !== domainId) throw notNested()
     const project: ProjectRecord = {
       id: newHexId(),
       name: sent.name,
@@ -76,7 +75,10 @@ export function projectRoutes(services: ApiServices): Route[] {
       extra: ownAttributes(sent, known),
     }
     await store.transaction(async (trx) => {
-      if (!(await getDomain(trx, domainId))) throw couldNotFind('domain', domainId)
+      if (!(await getDomain(trx, domainId))) {
+        if (sent.parent_id != null && (await getProject(trx, sent.parent_id))) throw notNested()
+        throw couldNotFind('domain', domainId)
+      }
       await refuseTakenName(trx, project)
       await saveProject(trx, project)
     })
@@ -182,6 +184,9 @@ export async function removeProject(db: Db, id: string): Promise<void> {
   await unassignAll(db, { target: { type: 'project', id } })
   await deleteProject(db, id)
 }
+
+const notNested = (): LodgeError =>
+  new LodgeError('badRequest', 'Projects cannot be nested here: leave parent_id out.')
 
 async function refuseTakenName(db: Db, { name, domainId }: ProjectRecord): Promise<void> {
   const taken = await listProjects(db, { name, domainId })

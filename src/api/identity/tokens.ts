@@ -121,17 +121,18 @@ const recordOf = (
 })
 
 /**
- * The session of the token in X-Subject-Token: one's own, or anyone's for administrators and services.
+ * The session of the token in X-Subject-Token: one of the caller's own, or anyone's for administrators and services.
  * @throws LodgeError notFound when there is none, forbidden when it is none of the caller's business
  */
 async function subjectOf(services: ApiServices, request: ApiRequest, policy: string): Promise<Session> {
   const token = [request.headers['x-subject-token']].flat()[0]
   if (token === undefined || token === '')
     throw new LodgeError('notFound', 'Could not find token: name one in the header X-Subject-Token.')
-  if (token !== request.caller.token && !hasRole(request.caller, 'service')) throw denied(policy, 'identity')
   const session = await findSession(services, token)
   // The token itself does not belong into an answer that may be logged.
   if (!session) throw couldNotFind('token', 'it is unknown, expired or revoked')
+  const own = session.record.userId === request.caller.userId
+  if (!own && !hasRole(request.caller, 'service')) throw denied(policy, 'identity')
   return session
 }
 

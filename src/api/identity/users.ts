@@ -125,7 +125,6 @@ export function userRoutes(services: ApiServices): Route[] {
 
   async function changePassword(request: ApiRequest) {
     const id = request.params['id']!
-    refuseOthers(request, id, 'identity:change_password')
     const sent = (request.body as { user: { password: string; original_password: string } }).user
     const user = await getUser(db, id)
     const right = await verifyPassword(sent.original_password, await passwordHashOf(db, id))
@@ -212,7 +211,7 @@ export function userRoutes(services: ApiServices): Route[] {
           ),
         },
       ],
-      summary: "Changes one's own password and revokes one's tokens",
+      summary: "Changes the password of whoever's password is known, and revokes the tokens",
       handler: changePassword,
     },
     {
@@ -258,12 +257,8 @@ async function refuseTakenName(db: Db, { name, domainId }: UserRecord): Promise<
   if (await findUserByName(db, name, domainId)) throw duplicateName('user', name, domainId)
 }
 
-function refuseOthers({ caller }: ApiRequest, id: string, policy: string): void {
-  if (caller.userId !== id) throw denied(policy, 'identity')
-}
-
-function refuseOthersButAdmin(request: ApiRequest, id: string, policy: string): void {
-  if (!request.caller.isAdmin) refuseOthers(request, id, policy)
+function refuseOthersButAdmin({ caller }: ApiRequest, id: string, policy: string): void {
+  if (!caller.isAdmin && caller.userId !== id) throw denied(policy, 'identity')
 }
 
 const userView = (request: Pick<ApiRequest, 'links'>, user: UserRecord): object => ({

@@ -20,7 +20,8 @@ export function imageRoutesOf({ store, clock, imageFiles }: ApiServices): Route[
   }
 
   async function change(request: ApiRequest, from: ImageStatus, to: ImageStatus) {
-    const image = await visibleImage(db, request.params['id']!, request.caller)
+    const policy = to === 'active' ? 'reactivate' : 'deactivate'
+    const image = await ownImage(db, request.params['id']!, request.caller, policy)
     if (image.status === to) return {}
     if (!(await updateImage(db, image.id, { status: to }, clock.now(), [from])))
       throw new LodgeError('forbidden', `The status of an image cannot go from ${image.status} to ${to}.`)
@@ -52,7 +53,7 @@ export function imageRoutesOf({ store, clock, imageFiles }: ApiServices): Route[
       method: 'POST',
       path: '/images/:id/actions/deactivate',
       policy: 'deactivate',
-      role: 'admin',
+      role: 'member',
       success: 204,
       summary: 'Keeps everyone but administrators from the data of an image',
       handler: (request) => change(request, 'active', 'deactivated'),
@@ -61,7 +62,7 @@ export function imageRoutesOf({ store, clock, imageFiles }: ApiServices): Route[
       method: 'POST',
       path: '/images/:id/actions/reactivate',
       policy: 'reactivate',
-      role: 'admin',
+      role: 'member',
       success: 204,
       summary: 'Undoes a deactivation',
       handler: (request) => change(request, 'deactivated', 'active'),

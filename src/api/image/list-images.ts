@@ -14,6 +14,7 @@ const defaultLimit = 25
 export const listImagesRoute = ({ store: { db }, config }: ApiServices): Route => ({
   method: 'GET',
   path: '/images',
+  exactPath: true,
   policy: 'get_images',
   role: 'reader',
   success: 200,
