@@ -82,7 +82,7 @@ export async function loginAs(who: Credentials, url: string, version = '2.96'): 
 }
 
 /** The password in a clouds.yaml that Lodge wrote. */
-function readPassword(cloudsFile: string): string {
+export function readPassword(cloudsFile: string): string {
   const quoted = /^\s*"?password"?:\s*(".*")\s*,?$/m.exec(readFileSync(cloudsFile, 'utf8'))?.[1]
   if (quoted === undefined) throw new LodgeError('notFound', `no password in ${cloudsFile}`)
   return JSON.parse(quoted)
