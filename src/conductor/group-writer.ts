@@ -1,3 +1,4 @@
+import { LodgeError } from '../base/errors.ts'
 import type { Db, Store } from '../store/store.ts'
 
 export type Work<T> = (trx: Db) => Promise<T>
@@ -22,25 +23,48 @@ interface Pending {
 }
 
 /** Pieces of one transaction at most: they run on one connection, and everyone else waits for that long. */
-const groupSize = 16
+const largestGroup = 16
 
-/** @param onRollback called when a group has been rolled back, before its pieces are run again */
+/**
+ * Where a store runs several transactions at once (and gathers their flushes itself), each piece gets one of its own:
+ * a group would hold the locks of all its pieces until the last is done. Some connections stay free for the API.
+ * @param onRollback called when a group has been rolled back, before its pieces are run again
+ */
 export function createGroupWriter(store: Store, onRollback: () => void): GroupWriter {
   const queue: Pending[] = []
-  let running: Promise<void> | null = null
+  const groupSize = store.connections > 1 ? 1 : largestGroup
+  const atOnce = Math.max(1, Math.ceil(store.connections / 2))
+  const underWay = new Set<Promise<void>>()
+  let isPlanned = false
 
-  async function runAll(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve)
+  /** What is asked for in this turn of the event loop comes into one group. */
+  function plan(): void {
+    if (isPlanned || underWay.size >= atOnce) return
+    isPlanned = true
+    setImmediate(() => {
+      isPlanned = false
+      startGroups()
     })
-    while (queue.length > 0) await runGroup(queue.splice(0, groupSize))
-    running = null
+  }
+
+  function startGroups(): void {
+    while (queue.length > 0 && underWay.size < atOnce) {
+      const group = runGroup(queue.splice(0, groupSize)).then(() => {
+        underWay.delete(group)
+        startGroups()
+      })
+      underWay.add(group)
+    }
   }
 
   async function runGroup(group: Pending[]): Promise<void> {
-    const done: (() => void)[] = []
+    let done: (() => void)[] = []
+    let isAgain = false
     try {
       await store.transaction(async (trx) => {
+        if (isAgain) onRollback()
+        isAgain = true
+        done = []
         for (const { work, resolve } of group) {
           const value = await work(trx)
           done.push(() => resolve(value))
@@ -49,6 +73,8 @@ export function createGroupWriter(store: Store, onRollback: () => void): GroupWr
     } catch (error) {
       onRollback()
       if (group.length === 1) group[0]!.reject(error)
+      // What may be on disk must not be written twice: who asked for it reads again.
+      else if (isUndecided(error)) for (const piece of group) piece.reject(error)
       else for (const piece of group) await runGroup([piece])
       return
     }
@@ -59,10 +85,16 @@ export function createGroupWriter(store: Store, onRollback: () => void): GroupWr
     write: <T>(work: Work<T>) =>
       new Promise<T>((resolve, reject) => {
         queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
-        running ??= runAll()
+        plan()
       }),
     idle: async () => {
-      await running
+      while (queue.length > 0 || underWay.size > 0) {
+        if (underWay.size > 0) await Promise.race(underWay)
+        else await new Promise((resolve) => setImmediate(resolve))
+      }
     },
   }
 }
+
+const isUndecided = (error: unknown): boolean =>
+  error instanceof LodgeError && error.details['outcome'] === 'unknown'

@@ -30,7 +30,7 @@ export interface HostCache {
   isDown(host: string): boolean
   /** The clock was set by `ms`, or the process halted: no host is younger or older for it. */
   shift(ms: number): void
-  /** Since the conductor's start not every known host had the time to say that it is there. */
+  /** Since the conductor's start not every known host had the time to say that it is there, or to be written down. */
   settling(): boolean
 }
 
@@ -118,6 +118,9 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
     },
     settling: () =>
       clock.now() - startedAt < settleMs &&
-      (heardOf.size === 0 || hosts.some((host) => !heardOf.has(host.name))),
+      (heardOf.size === 0 ||
+        hosts.some((host) => !heardOf.has(host.name)) ||
+        // Its first report is just being written.
+        [...heardOf.keys()].some((name) => !byName.has(name))),
   }
 }

@@ -1,4 +1,4 @@
-import { sql, type Selectable } from 'kysely'
+import { sql, type ExpressionBuilder, type Selectable } from 'kysely'
 import { newUuid } from '../base/ids.ts'
 import type {
   Action,
@@ -11,7 +11,8 @@ import type {
 } from '../model/action.ts'
 import type { AllowedStates } from '../model/allowed-states.ts'
 import type { TaskState } from '../model/server-state.ts'
-import type { ActionsTable, ActionStepsTable } from './schema.ts'
+import { locksRows } from './row-locks.ts'
+import type { ActionsTable, ActionStepsTable, Schema } from './schema.ts'
 import { compareAndSetTask, type ServerPatch } from './servers.ts'
 import type { Db } from './store.ts'
 
@@ -102,9 +103,12 @@ export async function leaseActions(trx: Db, options: LeaseOptions): Promise<Acti
     where a.finished_at is null and ${states} and ${free} and not exists (
       select 1 from actions b where b.server_id = a.server_id and b.number < a.number
       and b.finished_at is null and ${heldByOther})
-    order by a.number limit ${options.limit}`.execute(trx)
+    order by a.number limit ${options.limit} ${locksRows(trx) ? sql`for update of a skip locked` : sql``}`.execute(
+    trx,
+  )
   if (found.rows.length === 0) return []
-  const rows = await trx
+  const ids = found.rows.map((row) => row.id)
+  let query = trx
     .updateTable('actions')
     .set({
       lease_owner: owner,
@@ -112,15 +116,26 @@ export async function leaseActions(trx: Db, options: LeaseOptions): Promise<Acti
       state: sql<ActionState>`case when state = 'queued' then 'running' else state end` as never,
       updated_at: now,
     })
-    .where(
-      'id',
-      'in',
-      found.rows.map((row) => row.id),
-    )
+    .where('id', 'in', ids)
     .where('finished_at', 'is', null)
-    .returningAll()
-    .execute()
+  // An earlier action that was passed over since another conductor is just leasing it comes first all the same.
+  if (locksRows(trx)) query = query.where((eb) => eb.not(eb.exists(earlierOfOthers(eb, { owner, ids }))))
+  const rows = await query.returningAll().execute()
   return rows.map(actionFromRow).sort((a, b) => a.number - b.number)
+}
+
+function earlierOfOthers(
+  eb: ExpressionBuilder<Schema, 'actions'>,
+  { owner, ids }: { owner: string; ids: readonly string[] },
+) {
+  return eb
+    .selectFrom('actions as b')
+    .select('b.id')
+    .whereRef('b.server_id', '=', 'actions.server_id')
+    .whereRef('b.number', '<', 'actions.number')
+    .where('b.finished_at', 'is', null)
+    .where('b.id', 'not in', ids)
+    .where((of) => of.or([of('b.lease_owner', 'is', null), of('b.lease_owner', '<>', owner)]))
 }
 
 /** Holds on to all live actions of `owner` until `until`. Returns how many there are. */
@@ -316,11 +331,11 @@ export async function listSteps(db: Db, actionId: string): Promise<ActionStep[]>
 async function isDeleting(db: Db, serverId: string): Promise<boolean> {
   const row = await db
     .selectFrom('servers')
-    .select('id')
+    .select('task_state')
     .where('id', '=', serverId)
-    .where('task_state', '=', 'deleting')
+    .$if(locksRows(db), (query) => query.forUpdate())
     .executeTakeFirst()
-  return row !== undefined
+  return row?.task_state === 'deleting'
 }
 
 async function insertAction(

@@ -1,6 +1,7 @@
 import { sql, type ExpressionBuilder, type Selectable } from 'kysely'
 import { LodgeError } from '../base/errors.ts'
 import type { Flavor } from '../model/flavor.ts'
+import { locksRows } from './row-locks.ts'
 import type { FlavorsTable, Schema } from './schema.ts'
 import type { Db } from './store.ts'
 
@@ -12,10 +13,12 @@ export interface FlavorViewer {
 
 /**
  * The flavor with this id as people give it, or undefined; with a viewer only if the viewer may see it.
+ * Read in a transaction it stays as it is until that ends.
  */
 export async function getFlavor(db: Db, id: string, viewer?: FlavorViewer): Promise<Flavor | undefined> {
   let query = db.selectFrom('flavors').selectAll().where('id', '=', id)
   if (viewer && !viewer.isAdmin) query = query.where((eb) => publicOrGranted(eb, viewer.projectId))
+  if (locksRows(db)) query = query.forUpdate()
   const row = await query.executeTakeFirst()
   return row && flavorOf(row)
 }
@@ -70,7 +73,8 @@ export async function listFlavors(db: Db, query: FlavorQuery): Promise<Flavor[]>
   if (query.enabledOnly) select = select.where('disabled', '=', 0)
   if (minMemoryMiB !== undefined) select = select.where('memory_mib', '>=', minMemoryMiB)
   if (minRootGiB !== undefined) select = select.where('root_gib', '>=', minRootGiB)
-  if (name !== undefined) select = select.where(sql<boolean>`name like ${containing(name)} escape '\\'`)
+  if (name !== undefined)
+    select = select.where(sql<boolean>`lower(name) like ${containing(name.toLowerCase())} escape '\\'`)
 
   const column = sortColumns[query.sortKey]
   // Null sorts like the empty text, so that a marker with a null can be compared with.

@@ -2,12 +2,21 @@ import { sql, type Expression, type ExpressionBuilder, type Selectable, type Sql
 import { LodgeError } from '../base/errors.ts'
 import type { ImageRecord, ImageStatus, ImageVisibility } from '../model/image.ts'
 import type { DiskFormat } from '../model/server-spec.ts'
+import { locksRows } from './row-locks.ts'
 import type { ImagesTable, Schema } from './schema.ts'
 import type { Db } from './store.ts'
 
-/** The image with this id, or undefined. Whether the asker may see it is the caller's business. */
+/**
+ * The image with this id, or undefined. Read in a transaction it stays as it is until that ends. Whether the asker may
+ * see it is the caller's business.
+ */
 export async function getImage(db: Db, id: string): Promise<ImageRecord | undefined> {
-  const row = await db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst()
+  const row = await db
+    .selectFrom('images')
+    .selectAll()
+    .where('id', '=', id)
+    .$if(locksRows(db), (query) => query.forUpdate())
+    .executeTakeFirst()
   return row && recordOf(row)
 }
 

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely'
 import { LodgeError } from '../base/errors.ts'
 import type { KeyPair } from '../model/key-pair.ts'
+import { lockName } from './row-locks.ts'
 import type { KeyPairsTable } from './schema.ts'
 import type { Db } from './store.ts'
 
@@ -31,7 +32,9 @@ export async function listKeyPairs(
   return rows.map(keyPairOf)
 }
 
+/** How many a user has. Counted in a transaction, nobody else counts this user's until that ends. */
 export async function countKeyPairs(db: Db, userId: string): Promise<number> {
+  await lockName(db, 'key pairs', userId)
   const row = await db
     .selectFrom('key_pairs')
     .select((eb) => eb.fn.countAll<number | bigint | string>().as('count'))

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { Migrator, type Migration } from 'kysely/migration'
 import { LodgeError } from '../base/errors.ts'
+import { textsInByteOrder } from './byte-order.ts'
 import { initial } from './migrations/0001-initial.ts'
 import { fleet } from './migrations/0002-fleet.ts'
 import type { Schema } from './schema.ts'
@@ -23,10 +24,15 @@ export async function migrate(db: Kysely<Schema>, flavor: SqlFlavor): Promise<vo
     db,
     provider: {
       getMigrations: async () =>
-        Object.fromEntries(Object.entries(migrations).map(([name, make]) => [name, make(flavor)])),
+        Object.fromEntries(
+          Object.entries(migrations).map(([name, make]) => [name, withOrder(make(flavor), flavor)]),
+        ),
     },
   })
   const { error } = await migrator.migrateToLatest()
   if (error)
     throw new LodgeError('internal', 'The database could not be brought up to date.', { cause: error })
 }
+
+const withOrder = (migration: Migration, flavor: SqlFlavor): Migration =>
+  flavor === 'sqlite' ? migration : { up: (db) => migration.up(db.withPlugin(textsInByteOrder)) }

@@ -1,22 +1,29 @@
 import { quotaResources, type QuotaAmounts } from '../model/quota.ts'
 import type { ServerFlavor } from '../model/server-spec.ts'
+import { lockName } from './row-locks.ts'
+import { countServerGroups } from './server-groups.ts'
 import type { Db } from './store.ts'
 
 /**
- * What a project (or one user in it) uses of each resource, counted now. Only servers are counted; the rest is 0, as
- * in Nova, where key pairs belong to users whatever their project and are counted when one is made.
+ * What a project (or one user in it) uses of each resource, counted now. Servers and their groups are counted; the rest is
+ * 0, as in Nova, where key pairs belong to users whatever their project and are counted when one is made.
  */
 export async function quotaUsage(db: Db, projectId: string, userId?: string): Promise<QuotaAmounts> {
   const none = Object.fromEntries(quotaResources.map((name) => [name, 0])) as QuotaAmounts
-  return { ...none, ...(await serverUsage(db, projectId, userId)) }
+  const server_groups = await countServerGroups(db, projectId, userId)
+  return { ...none, server_groups, ...(await serverUsage(db, projectId, userId)) }
 }
 
-/** What a project's servers (or one user's in it) take. Deleted and soft-deleted ones do not count. */
+/**
+ * What a project's servers (or one user's in it) take. Deleted and soft-deleted ones do not count. Counted in a
+ * transaction, nobody else counts this project's until that ends, so that what is decided on it holds.
+ */
 export async function serverUsage(
   db: Db,
   projectId: string,
   userId?: string,
 ): Promise<Pick<QuotaAmounts, 'instances' | 'cores' | 'ram'>> {
+  await lockName(db, 'quota', projectId)
   let query = db
     .selectFrom('servers')
     .select((eb) => ['flavor_json', eb.fn.countAll<number | bigint | string>().as('count')])

@@ -2,7 +2,9 @@ import { sql, type Insertable, type Selectable, type Updateable } from 'kysely'
 import type { Server, ServerKey } from '../model/server.ts'
 import type { ServerFlavor, ServerImage } from '../model/server-spec.ts'
 import type { PowerState, TaskState, VmState } from '../model/server-state.ts'
+import { locksRows } from './row-locks.ts'
 import type { ServersTable } from './schema.ts'
+import { leaveGroups } from './server-groups.ts'
 import type { Db } from './store.ts'
 
 /** What a new server must have; everything else starts as a server that waits to be placed. */
@@ -83,7 +85,10 @@ export async function insertServer(db: Db, server: NewServer): Promise<Server> {
   return serverFromRow({ ...row, number } as Selectable<ServersTable>)
 }
 
-/** One server, or undefined when there is none of that id (or it is deleted, unless `deleted` includes those). */
+/**
+ * One server, or undefined when there is none of that id (or it is deleted, unless `deleted` includes those). Read in a
+ * transaction it stays as it is until that ends.
+ */
 export async function getServer(
   db: Db,
   id: string,
@@ -91,6 +96,7 @@ export async function getServer(
 ): Promise<Server | undefined> {
   let query = db.selectFrom('servers').selectAll().where('id', '=', id)
   if (!options.deleted) query = query.where('deleted_at', 'is', null)
+  if (locksRows(db)) query = query.forUpdate()
   const row = await query.executeTakeFirst()
   return row && serverFromRow(row)
 }
@@ -149,9 +155,10 @@ export async function compareAndSetTask(
 
 /**
  * Ends a server's life: the record stays, marked as deleted, with no task and no host's resources of its own. Tags
- * and metadata stay readable, as in Nova.
+ * and metadata stay readable, as in Nova; its server group no longer has it.
  */
 export async function markServerDeleted(db: Db, id: string, now: number): Promise<void> {
+  await leaveGroups(db, id)
   await updateServer(
     db,
     id,

@@ -17,7 +17,7 @@ export const fleet = (flavor: SqlFlavor): Migration => ({
     )
     await table(db, 'aggregate_hosts', (t) =>
       t
-        .addColumn('aggregate_number', 'integer', (c) =>
+        .addColumn('aggregate_number', number, (c) =>
           c.notNull().references('aggregates.number').onDelete('cascade'),
         )
         .addColumn('host', 'text', required)

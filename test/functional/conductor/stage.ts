@@ -19,9 +19,9 @@ import { allowedStates } from '../../../src/model/allowed-states.ts'
 import type { Server } from '../../../src/model/server.ts'
 import type { TaskState } from '../../../src/model/server-state.ts'
 import { beginAction } from '../../../src/store/actions.ts'
-import { openSqliteStore } from '../../../src/store/open-sqlite.ts'
 import { getServer, insertServer } from '../../../src/store/servers.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { openTestStore } from '../../support/test-store.ts'
 
 /** A store, a bus and a conductor that can be crashed, and what the API would do with them. */
 export interface Stage {
@@ -58,7 +58,7 @@ export async function openStage(
   clock: Clock = systemClock,
 ): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'lodge-conductor-'))
-  const store = await openSqliteStore({ path: join(directory, 'lodge.db') })
+  const store = await openTestStore(join(directory, 'lodge.db'))
   const bus = createInProcessBus()
   const config = structuredClone(defaultConfig)
   configure(config)
