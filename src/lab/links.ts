@@ -12,7 +12,7 @@ import { addressOf } from './prepare-host.ts'
 export async function plugIn(switchPid: number, hostPid: number, number: number): Promise<void> {
   // That of the host's last life may still be there: the kernel takes its time to remove a namespace's devices.
   await ip(switchPid, ['link', 'delete', port(number)]).catch(() => undefined)
-  const peer = ['peer', 'name', 'eth0', 'netns', String(hostPid)]
+  const peer = ['peer', 'name', 'eth0', 'address', macOf(number), 'netns', String(hostPid)]
   await ip(switchPid, ['link', 'add', port(number), 'type', 'veth', ...peer])
   await ip(switchPid, ['link', 'set', port(number), 'master', 'switch', 'up'])
   await ip(hostPid, ['address', 'add', `${addressOf(number)}/24`, 'dev', 'eth0'])
@@ -29,6 +29,9 @@ export async function linkIsDown(switchPid: number, number: number): Promise<boo
   const [link] = JSON.parse(text) as { flags: string[] }[]
   return !link?.flags.includes('UP')
 }
+
+/** The same in each of a host's lives: the other hosts remember it. */
+const macOf = (number: number): string => `02:00:0a:4d:00:${number.toString(16).padStart(2, '0')}`
 
 const port = (number: number): string => `port${number}`
 
