@@ -26,6 +26,7 @@ import { repeat } from './repeat.ts'
 import { restartGuests } from './restart-guests.ts'
 import { restoreSimulatedGuests } from './restore-simulated.ts'
 import { createSemaphore, type Semaphore } from './semaphore.ts'
+import { removeServer } from './server/remove-server.ts'
 import type { VerbContext } from './server/verb.ts'
 import { performCommand } from './server/verbs.ts'
 
@@ -94,6 +95,7 @@ export function createAgent(options: AgentOptions): Agent {
     journal,
     perform: (command, signal) => performCommand(context, command, signal),
     limits: limitsOf(config),
+    onAbandonedEnd: removeIfDeleted,
     onFinished: tellPower,
     clock,
     log,
@@ -128,6 +130,11 @@ export function createAgent(options: AgentOptions): Agent {
     if (!outcome.ok) powerReports.recheck(command.serverId)
     else if ('powerState' in outcome.result) powerReports.told(command.serverId, outcome.result.powerState)
     else if (!journal.isOnLedger(command.serverId)) powerReports.forget(command.serverId)
+  }
+
+  /** A start or a build that hung may have made a domain after the delete that did not wait for it. */
+  async function removeIfDeleted(serverId: string): Promise<void> {
+    if (!journal.isOnLedger(serverId)) await removeServer(context, serverId)
   }
 
   /** The ledger follows a guest that changed by itself, or the next boot of the host would not find what ran. */

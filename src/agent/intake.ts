@@ -37,6 +37,8 @@ export interface IntakeOptions {
   journal: HostJournal
   perform: (command: Command, signal: AbortSignal) => Promise<Done>
   limits: Partial<Record<Verb, Semaphore>>
+  /** A command that was left alone, because it hung, has come to its end after all, whatever it did to the server. */
+  onAbandonedEnd: (serverId: string, signal: AbortSignal) => Promise<void>
   /** After the outcome is recorded. */
   onFinished: (command: Command, outcome: Outcome) => void
   clock: Clock
@@ -54,6 +56,8 @@ export function createIntake(options: IntakeOptions): Intake {
   const runs = new Map<string, Run>()
   const queues: ServerQueues = createServerQueues()
   const ownWork = new Set<AbortController>()
+  /** Work that was left alone, by server; forgotten when a newer command takes the server up again. */
+  const abandoned = new Map<string, Set<Promise<Done>>>()
   let stopping = false
 
   function begin(command: Command, isNew: boolean): Promise<Outcome> {
@@ -70,6 +74,7 @@ export function createIntake(options: IntakeOptions): Intake {
       return execute(command, abort.signal)
     })
     runs.set(command.id, { command, abort, outcome })
+    if (command.verb !== 'destroy') abandoned.delete(command.serverId)
     if (supersedesOthers(command))
       accepted.then(
         () => supersede(command),
@@ -127,7 +132,7 @@ export function createIntake(options: IntakeOptions): Intake {
    */
   async function orAbandoned(work: Promise<Done>, signal: AbortSignal, command: Command): Promise<Done> {
     const over = new AbortController()
-    const abandoned = Promise.withResolvers<never>()
+    const leftAlone = Promise.withResolvers<never>()
     const onAbort = (): void => {
       clock.sleep(abandonAfterMs, over.signal).then(
         () => {
@@ -135,7 +140,8 @@ export function createIntake(options: IntakeOptions): Intake {
             { server: command.serverId, request: command.requestId },
             `${command.verb} hangs; left alone`,
           )
-          abandoned.reject(signal.reason)
+          void followAbandoned(work, command)
+          leftAlone.reject(signal.reason)
         },
         () => {},
       )
@@ -143,9 +149,36 @@ export function createIntake(options: IntakeOptions): Intake {
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true, signal: over.signal })
     try {
-      return await Promise.race([work, abandoned.promise])
+      return await Promise.race([work, leftAlone.promise])
     } finally {
       over.abort()
+    }
+  }
+
+  /** What it was about to make may come into being after the delete that did not wait for it. */
+  async function followAbandoned(work: Promise<Done>, { serverId, verb }: Command): Promise<void> {
+    const ofServer = abandoned.get(serverId) ?? new Set()
+    abandoned.set(serverId, ofServer.add(work))
+    await work.catch(() => {})
+    const isLatest = abandoned.get(serverId) === ofServer
+    ofServer.delete(work)
+    if (!isLatest || stopping) return
+    if (ofServer.size === 0) abandoned.delete(serverId)
+    try {
+      await enqueue(serverId, (signal) => options.onAbandonedEnd(serverId, signal))
+    } catch (error) {
+      // The census tells the controller what is left.
+      log.warn({ err: error, server: serverId }, `no look at the server after its ${verb} that hung`)
+    }
+  }
+
+  async function enqueue(serverId: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const abort = new AbortController()
+    ownWork.add(abort)
+    try {
+      await queues.add(serverId, async () => work(abort.signal))
+    } finally {
+      ownWork.delete(abort)
     }
   }
 
@@ -181,15 +214,7 @@ export function createIntake(options: IntakeOptions): Intake {
     },
     busy: (serverId) => queues.busy(serverId),
     track: () => queues.track(),
-    async enqueue(serverId, work) {
-      const abort = new AbortController()
-      ownWork.add(abort)
-      try {
-        await queues.add(serverId, async () => work(abort.signal))
-      } finally {
-        ownWork.delete(abort)
-      }
-    },
+    enqueue,
     async stop() {
       stopping = true
       for (const { abort } of runs.values()) abort.abort(agentStops)

@@ -5,6 +5,7 @@ import { powerState } from '../../model/server-state.ts'
 import type { ServerDisks } from '../disk/disks.ts'
 import { domainXml, type DomainXml } from '../domain-xml/domain-xml.ts'
 import { isActive } from '../domain-watch.ts'
+import { defineDomain } from './define-domain.ts'
 import type { VerbContext } from './verb.ts'
 
 /** The domain of a server that must have one. @throws LodgeError notFound */
@@ -47,7 +48,7 @@ export async function bootAfresh(
   disks: ServerDisks,
 ): Promise<ServerSpec> {
   const { xml, machineType } = await writeDomain(context, spec, disks)
-  await context.hypervisor.define(xml)
+  await defineDomain(context, spec, xml)
   await startIfOff(context, spec.id, { discardSaved: true })
   return { ...spec, machineType }
 }
@@ -72,14 +73,29 @@ export function keepMachineType(context: VerbContext, spec: ServerSpec): ServerS
   return { ...spec, machineType: context.recordedSpec(spec.id)?.machineType ?? null }
 }
 
-/** Starts the domain. That someone else started it in the meantime is as good. */
+/**
+ * Starts the domain. That someone else started it in the meantime is as good. Where another program took the port that
+ * libvirt had chosen for the console, libvirt chooses once more.
+ */
 export async function startIfOff(
   context: VerbContext,
   serverId: string,
   options: { discardSaved?: boolean } = {},
 ): Promise<void> {
-  await unlessRunning(context, serverId, () => context.hypervisor.start(serverId, options))
+  await unlessRunning(context, serverId, async () => {
+    try {
+      await context.hypervisor.start(serverId, options)
+    } catch (error) {
+      if (!isPortTaken(error)) throw error
+      context.log.info({ server: serverId, reason: error.message }, 'a port was taken; starting once more')
+      await context.hypervisor.start(serverId, options)
+    }
+  })
 }
+
+/** QEMU's words, as libvirt hands them on; it has no code for it. */
+const isPortTaken = (error: unknown): error is LodgeError =>
+  isKind(error, 'internal') && /address already in use/i.test(error.message)
 
 /**
  * Lets a domain that was seen paused run on. While libvirt starts a domain it shows it paused, so a command that is

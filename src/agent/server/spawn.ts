@@ -1,6 +1,7 @@
 import { messageOf } from '../../base/errors.ts'
 import { powerState } from '../../model/server-state.ts'
 import { agentStops } from '../agent-stops.ts'
+import { defineDomain } from './define-domain.ts'
 import { runOn, startIfOff, writeDomain } from './domain-power.ts'
 import { removeServer } from './remove-server.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
@@ -18,7 +19,7 @@ export const spawn: VerbRun<'spawn'> = async (context, { serverId, params: { spe
     const { xml, machineType } = await writeDomain(context, spec, disks)
     if (before?.powerState === powerState.PAUSED) await runOn(context, serverId)
     else if (before?.powerState !== powerState.RUNNING) {
-      await hypervisor.define(xml)
+      await defineDomain(context, spec, xml)
       signal.throwIfAborted()
       await startIfOff(context, serverId)
     }

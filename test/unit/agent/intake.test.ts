@@ -9,6 +9,7 @@ import { newUuid } from '../../../src/base/ids.ts'
 import { silentLogger } from '../../../src/base/logging.ts'
 import { createSimulatedDisks } from '../../../src/agent/disk/simulated-disks.ts'
 import { powerState } from '../../../src/model/server-state.ts'
+import { until } from '../../support/until.ts'
 import { commandOf, createAgentHarness, harnessHost, newSpec } from '../../support/agent-harness.ts'
 
 test('a repeated id gives the recorded outcome and does nothing again', async () => {
@@ -138,6 +139,7 @@ test('what cannot be journaled is not begun, and a build may go elsewhere', asyn
       return { result: {} }
     },
     limits: {},
+    onAbandonedEnd: async () => {},
     onFinished: () => {},
     clock: systemClock,
     log: silentLogger(),
@@ -188,6 +190,7 @@ test('a delete waits only for a while for a call that hangs', async () => {
     journal: journal.forHost(harnessHost),
     perform: ({ verb }) => (verb === 'destroy' ? Promise.resolve({ result: {} }) : new Promise(() => {})),
     limits: {},
+    onAbandonedEnd: async () => {},
     onFinished: () => {},
     clock: {
       now: () => 0,
@@ -206,6 +209,64 @@ test('a delete waits only for a while for a call that hangs', async () => {
   assert.match(outcome.ok ? '' : outcome.fault.message, /being deleted/)
   assert.equal(waits.length, 1)
   assert.ok(waits[0]! >= 5_000)
+  await intake.stop()
+  await journal.close()
+})
+
+test('a start that hangs until after the delete leaves no domain behind', async () => {
+  await using harness = await createAgentHarness({
+    clock: {
+      now: () => systemClock.now(),
+      sleep: (ms, signal) => systemClock.sleep(ms === 10_000 ? 20 : ms, signal),
+    },
+  })
+  const { hypervisor } = harness
+  const [spec, other] = [await harness.spawn(), await harness.spawn()]
+  await harness.must('stop', spec.id, { timeoutSeconds: 0, retrySeconds: 1 })
+  hypervisor.setLatency({ define: 400 })
+  const starting = harness.send('start', spec.id, { spec })
+  await delay(20)
+  await harness.must('destroy', spec.id, {})
+  assert.equal((await starting).ok, false)
+  assert.equal(await hypervisor.findDomain(spec.id), undefined)
+  const defined = Promise.withResolvers<void>()
+  hypervisor.onEvent((event) => {
+    if (event.type === 'lifecycle' && event.uuid === spec.id && event.event === 'started') defined.resolve()
+  })
+  await defined.promise
+  await until('its removal', 5_000, async () => (await hypervisor.findDomain(spec.id)) === undefined, 10)
+  assert.deepEqual(await harness.disks.list(), [other.id])
+  assert.equal((await hypervisor.findDomain(other.id))?.powerState, powerState.RUNNING)
+})
+
+test('what hung is no reason to remove a server that a newer command has taken up', async () => {
+  const journal = openJournal(':memory:')
+  const looked: string[] = []
+  const hung = new Map<string, () => void>()
+  const intake = createIntake({
+    host: harnessHost,
+    journal: journal.forHost(harnessHost),
+    perform: async ({ verb, serverId }) => {
+      if (verb === 'pause') await new Promise<void>((resolve) => hung.set(serverId, resolve))
+      return { result: {} }
+    },
+    limits: {},
+    onAbandonedEnd: async (serverId) => void looked.push(serverId),
+    onFinished: () => {},
+    clock: { now: () => 0, sleep: async () => {} },
+    log: silentLogger(),
+  })
+  const [gone, back] = [newUuid(), newUuid()]
+  for (const serverId of [gone, back]) {
+    void intake.command(commandOf('pause', serverId, {}))
+    await delay(10)
+    assert.ok((await intake.command(commandOf('destroy', serverId, {}))).ok)
+  }
+  await intake.command(commandOf('unpause', back, {}))
+  assert.deepEqual(looked, [])
+  for (const end of hung.values()) end()
+  await delay(10)
+  assert.deepEqual(looked, [gone])
   await intake.stop()
   await journal.close()
 })

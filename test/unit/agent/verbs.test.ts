@@ -374,3 +374,36 @@ test('questions', async () => {
     (error) => (error as LodgeError).kind === 'notImplemented',
   )
 })
+
+test('a port that someone else took lets a start fail only the second time', async () => {
+  await using harness = await createAgentHarness()
+  const error = new LodgeError(
+    'internal',
+    'internal error: process exited while connecting to monitor: -vnc 127.0.0.1:0: Failed to find an available port: Address already in use',
+  )
+  harness.hypervisor.fail('start', { times: 1, error })
+  const spec = await harness.spawn()
+  await harness.must('stop', spec.id, off)
+  harness.hypervisor.fail('start', { times: 2, error })
+  assert.equal(faultIn(await harness.send('start', spec.id, { spec })).kind, 'internal')
+  harness.hypervisor.fail('start', { times: 1, error: new LodgeError('internal', 'internal error: other') })
+  assert.equal(faultIn(await harness.send('start', spec.id, { spec })).kind, 'internal')
+  await harness.must('start', spec.id, { spec })
+})
+
+test('a foreign domain of the server’s name is named in the fault, and another host may do', async () => {
+  await using harness = await createAgentHarness()
+  const spec = newSpec()
+  const foreign = newSpec().id
+  const define = (uuid: string) =>
+    harness.hypervisor.define(`<domain><name>${spec.domainName}</name><uuid>${uuid}</uuid></domain>`)
+  await define(foreign)
+  const fault = faultIn(await harness.send('spawn', spec.id, { spec }))
+  assert.deepEqual([fault.kind, fault.code, fault.retry], ['unavailable', 503, 'other-host'])
+  assert.ok(fault.message.includes(spec.domainName) && fault.message.includes(foreign), fault.message)
+  assert.match(fault.details, /already exists with uuid/)
+  assert.equal((await harness.hypervisor.findDomain(foreign))?.name, spec.domainName)
+  assert.deepEqual(await harness.disks.list(), [])
+  await harness.hypervisor.undefine(foreign)
+  await harness.must('spawn', spec.id, { spec })
+})
