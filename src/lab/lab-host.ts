@@ -6,7 +6,7 @@ import { LodgeError, messageOf } from '../base/errors.ts'
 import { execOnHost, spawnOnHost } from './host-process.ts'
 import type { LabHost } from './lab.ts'
 import { readHostMark, writeHostMark } from './lab-record.ts'
-import { linkIsDown, plugIn, setLink } from './links.ts'
+import { linkIsDown, plugIn, setLink, unplug } from './links.ts'
 import { addressOf, directoryOf, nameOf } from './prepare-host.ts'
 import { childrenOf, isAlive, killAndWait, markOf, waitFor, type ProcessMark } from './processes.ts'
 
@@ -38,7 +38,9 @@ export function labHost(labDirectory: string, number: number, switchPid: number,
     spawn: (words, options = {}) => spawnOnHost(pid(), words, options),
     kill: async () => {
       const mark = living()
-      if (mark) await killAndWait(mark)
+      if (!mark) return
+      await killAndWait(mark)
+      await unplug(switchPid, number)
     },
     start: async () => {
       if (host.isUp()) throw new LodgeError('conflict', `${name} is up already`)

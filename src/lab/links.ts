@@ -10,13 +10,20 @@ import { addressOf } from './prepare-host.ts'
 
 /** Puts the cable of a host that has just started. */
 export async function plugIn(switchPid: number, hostPid: number, number: number): Promise<void> {
-  // That of the host's last life may still be there: the kernel takes its time to remove a namespace's devices.
-  await ip(switchPid, ['link', 'delete', port(number)]).catch(() => undefined)
+  await unplug(switchPid, number)
   const peer = ['peer', 'name', 'eth0', 'address', macOf(number), 'netns', String(hostPid)]
   await ip(switchPid, ['link', 'add', port(number), 'type', 'veth', ...peer])
   await ip(switchPid, ['link', 'set', port(number), 'master', 'switch', 'up'])
   await ip(hostPid, ['address', 'add', `${addressOf(number)}/24`, 'dev', 'eth0'])
   await ip(hostPid, ['link', 'set', 'eth0', 'up'])
+}
+
+/**
+ * Takes away the cable of a host that has ended. By itself it goes late: for a while, the kernel even answers pings
+ * for a namespace without processes.
+ */
+export async function unplug(switchPid: number, number: number): Promise<void> {
+  await ip(switchPid, ['link', 'delete', port(number)]).catch(() => undefined) // gone already
 }
 
 export async function setLink(switchPid: number, number: number, state: 'up' | 'down'): Promise<void> {
