@@ -13,14 +13,11 @@ mount -t proc proc /proc
 for pair in run:/run etc:/etc/libvirt lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt; do
   mount --bind "$dir/${pair%%:*}" "${pair#*:}"
 done
-while read -r _ point kind _; do
-  case $kind in cgroup | cgroup2) ;; *) continue ;; esac
-  mkdir "$point/$group" 2>/dev/null || continue
-  for file in cpuset.cpus cpuset.mems; do # empty in a new group, and then nothing can join it
-    [ ! -e "$point/$file" ] || cat "$point/$file" >"$point/$group/$file"
-  done
-  mount --bind "$point/$group" "$point"
-done <<<"$(cat /proc/mounts)"
+. "$(dirname "$0")/../../src/lab/control-groups.sh"
+make_control_group "$group"
+for point in $(control_group_mounts); do
+  [ ! -d "$point/$group" ] || mount --bind "$point/$group" "$point"
+done
 cd /
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 (virtlogd >"$dir/log/virtlogd.out" 2>&1 </dev/null &)

@@ -5,20 +5,15 @@
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { randomInt, randomUUID } from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { LodgeError, messageOf } from '../../src/base/errors.ts'
+import { fillCapabilitiesCache, keepCapabilitiesCache } from '../../src/lab/capabilities-cache.ts'
+import { childrenOf, waitFor } from '../../src/lab/processes.ts'
+
+const controlGroups = join(import.meta.dirname, '../../src/lab/control-groups.sh')
 
 export interface PrivateLibvirtd {
   /** Reaches it from anywhere on this machine. */
@@ -74,13 +69,13 @@ export async function startPrivateLibvirtd(options: PrivateLibvirtdOptions): Pro
     const pid = findLibvirtd()
     if (pid === undefined) return
     process.kill(pid, name)
-    await until(() => findLibvirtd() !== pid, 30_000, `libvirtd ${pid} to end`)
+    await waitFor(() => findLibvirtd() !== pid, 30_000, `libvirtd ${pid} to end`)
   }
   const stop = async (): Promise<void> => {
     namespace.stdin.end()
     await exited
-    keepCache(dir)
-    await removeControlGroups(group)
+    keepCapabilitiesCache(join(dir, 'cache'))
+    await promisify(execFile)('bash', [controlGroups, 'remove', group], { timeout: 30_000 })
     rmSync(dir, { recursive: true, force: true })
   }
 
@@ -138,51 +133,7 @@ function prepare(dir: string, options: PrivateLibvirtdOptions): void {
       ...(options.qemuConf ?? []),
     ]),
   )
-  if (existsSync(cacheOfCapabilities))
-    cpSync(cacheOfCapabilities, join(dir, 'cache/qemu/capabilities'), {
-      recursive: true,
-      preserveTimestamps: true,
-    })
-}
-
-/**
- * What libvirtd found out about the emulators, kept from one run to the next because finding it takes many
- * seconds. libvirtd itself drops it when QEMU, libvirt or the kernel have changed.
- */
-const cacheOfCapabilities = join(import.meta.dirname, '../../.cache/libvirt-capabilities')
-
-function keepCache(dir: string): void {
-  const fresh = join(dir, 'cache/qemu/capabilities')
-  if (!existsSync(fresh) || existsSync(cacheOfCapabilities)) return
-  cpSync(fresh, cacheOfCapabilities, { recursive: true, preserveTimestamps: true })
-}
-
-/** The kernel lets go of a control group only when the last of its killed processes is gone. */
-async function removeControlGroups(group: string): Promise<void> {
-  const points = readFileSync('/proc/mounts', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' '))
-    .filter(([, , kind]) => kind === 'cgroup' || kind === 'cgroup2')
-  for (const [, point = ''] of points) {
-    const top = join(point, group)
-    if (!existsSync(top)) continue
-    const below = readdirSync(top, { recursive: true, withFileTypes: true }).filter((entry) =>
-      entry.isDirectory(),
-    )
-    const groups = [...below.map((entry) => join(entry.parentPath, entry.name)), top]
-    // Deepest first.
-    for (const path of groups.sort((a, b) => b.length - a.length))
-      await until(() => removed(path), 5000, `the control group ${path} to empty`)
-  }
-}
-
-function removed(path: string): boolean {
-  try {
-    rmdirSync(path)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT'
-  }
+  fillCapabilitiesCache(join(dir, 'cache'))
 }
 
 async function untilAnswering(uri: string, dir: string, namespace: ChildProcess): Promise<void> {
@@ -209,32 +160,6 @@ function logOf(dir: string): string {
     .filter((path) => existsSync(path))
     .map((path) => readFileSync(path, 'utf8'))
     .join('')
-}
-
-function childrenOf(parent: number): { pid: number; name: string }[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map((entry) => ({ pid: Number(entry), stat: statOf(entry) }))
-    .filter(({ stat }) => stat.parent === parent && stat.state !== 'Z')
-    .map(({ pid, stat }) => ({ pid, name: stat.name }))
-}
-
-function statOf(pid: string): { name: string; state: string; parent: number } {
-  try {
-    const [, name = '', state = '', parent = ''] =
-      /^\d+ \((.*)\) (\S) (\d+) /s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
-    return { name, state, parent: Number(parent) }
-  } catch {
-    return { name: '', state: 'Z', parent: -1 }
-  }
-}
-
-async function until(done: () => boolean, ms: number, what: string): Promise<void> {
-  const deadline = Date.now() + ms
-  while (!done()) {
-    if (Date.now() > deadline) throw new LodgeError('timeout', `Waited ${ms} ms for ${what}`)
-    await delay(10)
-  }
 }
 
 const lines = (list: string[]): string => list.map((line) => `${line}\n`).join('')
