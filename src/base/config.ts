@@ -66,6 +66,8 @@ export interface Config {
     leaseSeconds: number
     buildTimeoutSeconds: number
     actionTimeoutSeconds: number
+    /** The agent ends migrations of its own by `agent.migration.timeoutSeconds`; this is for when it does not. */
+    migrationTimeoutSeconds: number
     /** How long a deleted server is remembered, with its actions; 0: for ever. */
     keepDeletedDays: number
   }
@@ -152,6 +154,7 @@ export const defaultConfig: Config = {
     leaseSeconds: 60,
     buildTimeoutSeconds: 600,
     actionTimeoutSeconds: 900,
+    migrationTimeoutSeconds: 86_400,
     keepDeletedDays: 90,
   },
   agent: {

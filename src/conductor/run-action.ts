@@ -133,14 +133,14 @@ async function advance(trx: Db, scene: ActionScene, index: number): Promise<Plac
     if (entered.kind === 'failed')
       return { scene, at: { kind: 'failing', fault: entered.fault, entering: step } }
     scene = changed(scene, entered, { step: i, state: 'running' })
-    if (step.command) {
+    if (step.command && !entered.skip) {
       await save(trx, scene)
       if (step.event) {
         const now = context.clock.now()
         await insertStep(trx, {
           actionId: scene.action.id,
           event: step.event,
-          host: scene.server.host,
+          host: step.eventHost ? step.eventHost(scene) : scene.server.host,
           now,
         })
       }
@@ -183,7 +183,9 @@ async function command(run: Run, scene: ActionScene): Promise<Place | 'ended'> {
     case 'ok':
       return { scene, at: { kind: 'answered', result: sent.result } }
     case 'fault':
-      return { scene, at: { kind: 'failing', fault: sent.fault } }
+      return step.faults === 'skip'
+        ? { scene, at: { kind: 'answered', result: undefined } }
+        : { scene, at: { kind: 'failing', fault: sent.fault } }
     case 'hostDown':
       return step.hostDown === 'skip'
         ? { scene, at: { kind: 'answered', result: undefined } }
@@ -191,6 +193,7 @@ async function command(run: Run, scene: ActionScene): Promise<Place | 'ended'> {
     case 'interrupted':
       if (sent.reason === 'shutdown') return 'ended'
       if (sent.reason === 'superseded') return { scene, at: { kind: 'superseded' } }
+      if (step.faults === 'skip') return { scene, at: { kind: 'answered', result: undefined } }
       return { scene, at: { kind: 'failing', fault: expired(scene) } }
   }
 }
@@ -275,7 +278,7 @@ async function afterUnwinding(
 ): Promise<Place | 'ended'> {
   for (const { step, sent, host } of changes) {
     if (sent) await showUndo(trx, scene, step, sent, host)
-    scene = changed(scene, (await step.undo?.write?.(trx, scene)) ?? {})
+    scene = changed(scene, (await step.undo?.write?.(trx, scene, resultOf(sent))) ?? {})
   }
   if (!scene.definition.again?.(scene, fault)) {
     await save(trx, (scene = changed(scene, {}, { step: -1 })))
@@ -286,6 +289,8 @@ async function afterUnwinding(
   await save(trx, scene)
   return { scene, at: { kind: 'begin' } }
 }
+
+const resultOf = (sent: SendResult | null): unknown => (sent?.kind === 'ok' ? sent.result : undefined)
 
 async function showUndo(
   trx: Db,

@@ -31,6 +31,11 @@ const overtakes = (newer: Action, older: Action): boolean =>
 const isReboot = ({ name, params }: Action, type: 'SOFT' | 'HARD'): boolean =>
   name === 'reboot' && (params as ActionParams['reboot']).type === type
 
+/** Actions about another one that is at work on the server: they would wait for its end. */
+const besides = new Set<Action['name']>(['live_migration_cancel', 'live_migration_force_complete'])
+
+const queueOf = ({ id, name, serverId }: Action): string => (besides.has(name) ? id : serverId)
+
 /** @param onEnd called when a run has ended */
 export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => void }): Runs {
   const { clock, log } = context
@@ -46,7 +51,7 @@ export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => 
       count -= 1
       onEnd()
       if (queue[0]) await refresh(queue[0])
-      else byServer.delete(run.action.serverId)
+      else byServer.delete(queueOf(run.action))
     }
     if (count === 0) for (const resolve of waiting) resolve()
   }
@@ -104,7 +109,7 @@ export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => 
 
   return {
     begin: (action, server) => {
-      const queue = byServer.get(action.serverId)
+      const queue = byServer.get(queueOf(action))
       const run: Run = { action, server, interrupt: new Interrupt(), deadline: action.deadline }
       if (queue?.some((other) => other.action.id === action.id)) return
       count += 1
@@ -114,7 +119,7 @@ export function createRuns(context: ConductorContext, { onEnd }: { onEnd: () => 
         return
       }
       const own = [run]
-      byServer.set(action.serverId, own)
+      byServer.set(queueOf(action), own)
       void work(own)
     },
     count: () => count,

@@ -30,7 +30,7 @@ export interface Change {
 
 /** How entering a step ended: it may go on, or not; then it has written nothing. */
 export type Entered =
-  | ({ kind: 'ok' } & Change)
+  | ({ kind: 'ok'; /** Nothing to do in this step: the next one is entered. */ skip?: boolean } & Change)
   /** The server is no longer in a state of this action: someone else has taken it over, such as a delete. */
   | { kind: 'superseded' }
   | { kind: 'failed'; fault: Fault }
@@ -54,12 +54,17 @@ export interface Step {
   leave?(trx: Db, scene: ActionScene, result: unknown): Promise<Change>
   /** A host that is down fails the step unless it is skipped. */
   hostDown?: 'skip'
+  /** What it leaves undone is no reason to undo what is done: a fault ends the step as if it had succeeded. */
+  faults?: 'skip'
+  /** The host that the event names; default: the server's. */
+  eventHost?(scene: ActionScene): string | null
   /** How often a fault that may pass on the same host is tried again; default 5. Until the deadline: Infinity. */
   sameHostTries?: number
   undo?: {
     /** Best effort: a host that cannot be reached now is cleaned by the census later. */
     command?(scene: ActionScene): Promise<CommandPlan | null>
-    write?(trx: Db, scene: ActionScene): Promise<Change>
+    /** `result` is the command's; undefined when there was none, or it failed. */
+    write?(trx: Db, scene: ActionScene, result: unknown): Promise<Change>
   }
 }
 

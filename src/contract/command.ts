@@ -56,6 +56,9 @@ export interface CommandTable {
   }
 }
 
+/** Words of the fault of a move that someone has aborted. */
+export const migrationAborted = 'The live migration was aborted.'
+
 export interface MigrationParams {
   migrationId: string
 }

@@ -12,6 +12,9 @@ export const conductedActions = [
   'suspend',
   'resume',
   'createImage',
+  'live-migration',
+  'live_migration_cancel',
+  'live_migration_force_complete',
 ] as const
 export type ConductedAction = (typeof conductedActions)[number]
 
@@ -37,6 +40,17 @@ export interface ActionParams {
   resume: object
   /** The image record exists already, queued. */
   createImage: { imageId: string; diskFormat?: 'qcow2' | 'raw' }
+  'live-migration': {
+    /** null: the scheduler chooses. */
+    host: string | null
+    /** The host is taken without asking the filters. */
+    force: boolean
+    /** `auto`: disks are sent unless both hosts see them. Else a move of the other kind is refused. */
+    blockMigration: boolean | 'auto'
+  }
+  /** The record's UUID. */
+  live_migration_cancel: { migrationId: string }
+  live_migration_force_complete: { migrationId: string }
   lock: object
   unlock: object
   resetState: object
@@ -95,6 +109,11 @@ export interface ActionStep {
 
 /** When an action that begins now must have come to an end, one way or the other. */
 export function actionDeadline(name: ActionName, now: number, settings: Config['conductor']): number {
-  const seconds = name === 'create' ? settings.buildTimeoutSeconds : settings.actionTimeoutSeconds
-  return now + seconds * 1000
+  return now + timeoutOf(name, settings) * 1000
+}
+
+function timeoutOf(name: ActionName, settings: Config['conductor']): number {
+  if (name === 'create') return settings.buildTimeoutSeconds
+  if (name === 'live-migration') return settings.migrationTimeoutSeconds
+  return settings.actionTimeoutSeconds
 }

@@ -74,3 +74,6 @@ export const liveMigrationStatuses: readonly MigrationStatus[] = [
   'running (post-copy)',
   'post-migrating',
 ]
+
+/** A live migration that has not ended. */
+export const openMigrationStatuses: readonly MigrationStatus[] = ['accepted', ...liveMigrationStatuses]

@@ -37,9 +37,14 @@ export async function claim(trx: Db, allocation: Allocation, now: number): Promi
   return true
 }
 
-/** Gives back all that a server took, on whichever host. Returns what that was; nothing left to give is no error. */
-export async function release(trx: Db, serverId: string): Promise<Allocation[]> {
-  const rows = await trx.deleteFrom('allocations').where('server_id', '=', serverId).returningAll().execute()
+/**
+ * Gives back all that a server took, on whichever host, or on that host alone. Returns what that was; nothing left to
+ * give is no error.
+ */
+export async function release(trx: Db, serverId: string, host?: string): Promise<Allocation[]> {
+  let taken = trx.deleteFrom('allocations').where('server_id', '=', serverId)
+  if (host !== undefined) taken = taken.where('host', '=', host)
+  const rows = await taken.returningAll().execute()
   for (const row of rows) {
     await trx
       .updateTable('hosts')
@@ -56,6 +61,17 @@ export async function release(trx: Db, serverId: string): Promise<Allocation[]> 
     host: row.host,
     resources: { vcpus: row.vcpus, memoryMiB: row.memory_mib, diskGiB: row.disk_gib },
   }))
+}
+
+/** A host other than `host` on which the server has resources: it is on its way there, or has not left it for good. */
+export async function otherHostOf(db: Db, serverId: string, host: string | null): Promise<string | null> {
+  const row = await db
+    .selectFrom('allocations')
+    .select('host')
+    .where('server_id', '=', serverId)
+    .where('host', '<>', host ?? '')
+    .executeTakeFirst()
+  return row?.host ?? null
 }
 
 /** What is taken of a host by its allocations. */

@@ -1,5 +1,5 @@
 import { LodgeError, messageOf } from '../../base/errors.ts'
-import type { Command } from '../../contract/command.ts'
+import { migrationAborted, type Command } from '../../contract/command.ts'
 import { agentStops } from '../agent-stops.ts'
 import { moveDomain } from '../domain-xml/move-domain.ts'
 import { isActive } from '../domain-watch.ts'
@@ -95,5 +95,4 @@ async function follow(
   }
 }
 
-const aborted = (cause?: unknown): LodgeError =>
-  new LodgeError('conflict', 'The live migration was aborted.', { cause })
+const aborted = (cause?: unknown): LodgeError => new LodgeError('conflict', migrationAborted, { cause })

@@ -101,6 +101,7 @@ async function endIt(context: VerbContext, { serverId, params }: Command<'migrat
   const { timeoutAction } = context.settings.migration
   context.log.warn({ server: serverId, timeoutAction }, 'a migration takes too long')
   if (timeoutAction === 'force-complete') return forceComplete(context, serverId, params.migrationId)
+  context.migrations.noteMigration(params.migrationId, { aborted: true })
   try {
     await context.hypervisor.abortJob(serverId)
   } catch (error) {

@@ -3,10 +3,12 @@ import type { ActionDefinition } from '../step.ts'
 import { createAction } from './create.ts'
 import { createImageAction } from './create-image.ts'
 import { deleteAction } from './delete.ts'
+import { liveMigrationAction } from './live-migration.ts'
 import { pauseAction } from './pause.ts'
 import { rebootAction } from './reboot.ts'
 import { resumeAction } from './resume.ts'
 import { startAction } from './start.ts'
+import { liveMigrationCancelAction, liveMigrationForceCompleteAction } from './steer-live-migration.ts'
 import { stopAction } from './stop.ts'
 import { suspendAction } from './suspend.ts'
 import { unpauseAction } from './unpause.ts'
@@ -23,6 +25,9 @@ const definitions = new Map<ActionName, ActionDefinition>(
     suspendAction,
     resumeAction,
     createImageAction,
+    liveMigrationAction,
+    liveMigrationCancelAction,
+    liveMigrationForceCompleteAction,
   ].map((definition) => [definition.name, definition]),
 )
 

@@ -1,7 +1,8 @@
-import { release } from '../../store/allocations.ts'
+import { otherHostOf, release } from '../../store/allocations.ts'
 import { markServerDeleted } from '../../store/servers.ts'
+import type { Db } from '../../store/store.ts'
 import { enterWith } from '../server-change.ts'
-import type { ActionDefinition, Step } from '../step.ts'
+import type { ActionDefinition, ActionScene, Change, Step } from '../step.ts'
 
 /**
  * Removes the guest from its host, then the server: its claim, its tags and its record's place among the living, in
@@ -16,18 +17,38 @@ const destroy: Step = {
     server.host === null ? null : { host: server.host, verb: 'destroy', params: {} },
   hostDown: 'skip',
   sameHostTries: Infinity,
-  leave: async (trx, { server, context }) => {
-    for (const { host, resources } of await release(trx, server.id)) context.hosts.take(host, resources, -1)
-    await trx.deleteFrom('server_tags').where('server_id', '=', server.id).execute()
-    await markServerDeleted(trx, server.id, context.clock.now())
-    return {}
+  leave: async (trx, scene) => {
+    const { server } = scene
+    return (await otherHostOf(trx, server.id, server.host)) === null ? forget(trx, scene) : {}
   },
+}
+
+/** What another host has of a server that was on its way there, or from there. */
+const destroyElsewhere: Step = {
+  name: 'destroy-elsewhere',
+  event: 'compute_terminate_instance',
+  enter: async (trx, { server }) => {
+    const other = await otherHostOf(trx, server.id, server.host)
+    return { kind: 'ok', skip: other === null, progress: { other } }
+  },
+  eventHost: ({ action }) => action.progress['other'] as string,
+  command: async ({ action }) => ({ host: action.progress['other'] as string, verb: 'destroy', params: {} }),
+  hostDown: 'skip',
+  sameHostTries: Infinity,
+  leave: forget,
+}
+
+async function forget(trx: Db, { server, context }: ActionScene): Promise<Change> {
+  for (const { host, resources } of await release(trx, server.id)) context.hosts.take(host, resources, -1)
+  await trx.deleteFrom('server_tags').where('server_id', '=', server.id).execute()
+  await markServerDeleted(trx, server.id, context.clock.now())
+  return {}
 }
 
 /** Any state → DELETED. A failure ends in ERROR, from which the user may delete again. */
 export const deleteAction: ActionDefinition = {
   name: 'delete',
   tasks: ['deleting'],
-  steps: [destroy],
+  steps: [destroy, destroyElsewhere],
   failed: () => ({ vmState: 'error' }),
 }
