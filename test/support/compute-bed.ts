@@ -14,9 +14,9 @@ import type { ServerFlavor } from '../../src/model/server-spec.ts'
 import { upsertHost } from '../../src/store/hosts.ts'
 import { saveDomain, saveProject } from '../../src/store/identity-projects.ts'
 import { insertImage } from '../../src/store/images.ts'
-import { openSqliteStore } from '../../src/store/open-sqlite.ts'
 import { insertServer, updateServer } from '../../src/store/servers.ts'
 import { ensureService } from '../../src/store/services.ts'
+import { openTestStore } from './test-store.ts'
 import type { Store } from '../../src/store/store.ts'
 
 export const home = { projectId: 'a'.repeat(32), userId: '1'.repeat(32) }
@@ -68,7 +68,7 @@ export interface ComputeBed {
 }
 
 export async function computeBed(): Promise<ComputeBed> {
-  const store = await openSqliteStore({ path: ':memory:' })
+  const store = await openTestStore(':memory:')
   const time = Date.parse('2026-02-03T04:05:06Z')
   const clock = { time, now: () => clock.time, sleep: async () => {} }
   const none = (): never => {

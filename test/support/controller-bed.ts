@@ -14,7 +14,7 @@ import { LodgeError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import { bootstrap } from '../../src/daemon/bootstrap.ts'
 import { createImageFiles, type ImageStore } from '../../src/daemon/image-files.ts'
-import { openSqliteStore } from '../../src/store/open-sqlite.ts'
+import { openTestStore } from './test-store.ts'
 import type { Store } from '../../src/store/store.ts'
 
 export interface Answer {
@@ -61,7 +61,7 @@ export async function controllerBed(
   clock: Clock & { offset?: number } = testClock(),
 ): Promise<ControllerBed> {
   const directory = await mkdtemp(join(tmpdir(), 'lodge-controller-'))
-  const store = await openSqliteStore({ path: join(directory, 'lodge.db') })
+  const store = await openTestStore(join(directory, 'lodge.db'))
   const images = createImageFiles({ directory: join(directory, 'images'), store, clock })
   const services: ApiServices = {
     store,
