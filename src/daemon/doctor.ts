@@ -7,6 +7,7 @@ import type { Hypervisor } from '../hypervisor/hypervisor.ts'
 import { openLibvirtHypervisor } from '../hypervisor/libvirt/libvirt-hypervisor.ts'
 import { silentLogger } from '../base/logging.ts'
 import { systemClock } from '../base/clock.ts'
+import { isServerDomainName } from '../model/server-spec.ts'
 import type { Store } from '../store/store.ts'
 import { stateDirectory } from './state-directory.ts'
 import { openStateReadOnly } from './status.ts'
@@ -21,6 +22,7 @@ export interface Examination {
  * Holds records, libvirt's domains and the disks of this host against each other. Servers that an action is working
  * on right now are passed over, since they are between two states by right. Changes nothing. May be run beside a
  * Lodge at work: what does not agree must do so by the records before the look at the host and by those after it.
+ * Domains of others that have names such as servers' domains get are found, too: a build that comes to one fails.
  * @throws LodgeError badRequest without a state directory, unavailable when libvirt does not answer
  */
 export async function examine(config: Config): Promise<Examination> {
@@ -31,10 +33,12 @@ export async function examine(config: Config): Promise<Examination> {
     const before = await readRecords(store, host)
     const disks = diskDirectories(join(stateDirectory(config.stateDirectory).agent, 'servers'))
     // Simulated hosts have neither domains nor disks to look at.
-    const domains = before.isKnown || disks.length > 0 ? await ownDomains(config) : []
+    const { domains, namesakes } =
+      before.isKnown || disks.length > 0 ? await readDomains(config) : { domains: [], namesakes: [] }
     const after = await readRecords(store, host)
     const still = new Set(compare(after, { domains, disks }))
     findings.push(...compare(before, { domains, disks }).filter((sentence) => still.has(sentence)))
+    findings.push(...namesakes)
     return {
       findings,
       examined: { servers: after.servers, domains: domains.length, disks: disks.length },
@@ -97,8 +101,8 @@ function diskDirectories(path: string): string[] {
   }
 }
 
-/** UUIDs of the domains whose disks lie in our state directory. */
-async function ownDomains(config: Config): Promise<string[]> {
+/** UUIDs of the domains whose disks lie in our state directory, and a sentence on each other one with a name like theirs. */
+async function readDomains(config: Config): Promise<{ domains: string[]; namesakes: string[] }> {
   const hypervisor = await openLibvirtHypervisor({
     uri: config.agent.libvirtUri,
     virtType: config.agent.virtType,
@@ -107,12 +111,18 @@ async function ownDomains(config: Config): Promise<string[]> {
   })
   try {
     const { agent } = stateDirectory(config.stateDirectory)
-    const ours = await Promise.all(
-      (await hypervisor.listDomains())
-        .filter((domain) => domain.isLodge)
-        .map(async ({ uuid }) => ((await xmlOf(hypervisor, uuid)).includes(`${agent}/`) ? [uuid] : [])),
-    )
-    return ours.flat()
+    const domains: string[] = []
+    const namesakes: string[] = []
+    for (const { uuid, name, isLodge } of await hypervisor.listDomains()) {
+      const xml = isLodge ? await xmlOf(hypervisor, uuid) : ''
+      const isGone = isLodge && xml === ''
+      if (isLodge && xml.includes(`${agent}/`)) domains.push(uuid)
+      else if (!isGone && isServerDomainName(name))
+        namesakes.push(
+          `domain ${uuid} has the name ${name}, as servers' domains have, and is not of this Lodge: rename or remove it`,
+        )
+    }
+    return { domains, namesakes }
   } finally {
     await hypervisor.close()
   }

@@ -79,3 +79,6 @@ export function resourcesOf(flavor: ServerFlavor): Resources {
 /** The domain's name for a server's number, by Nova's default template. */
 export const domainNameOf = (serverNumber: number): string =>
   `instance-${serverNumber.toString(16).padStart(8, '0')}`
+
+/** Whether some server has this name for its domain, or will have it. */
+export const isServerDomainName = (name: string): boolean => /^instance-[0-9a-f]{8,}$/.test(name)

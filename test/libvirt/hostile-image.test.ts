@@ -1,13 +1,14 @@
 /** Images made to read other files or to eat memory, against the whole product with a real libvirt and QEMU. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, test } from 'node:test'
 import { assertFault } from '../support/fault-shape.ts'
 import { makeBed, type Bed } from '../support/bed.ts'
+import { until } from '../support/until.ts'
 
 let bed: Bed
 before(async () => {
@@ -295,7 +296,7 @@ describe('behind the API’s back', () => {
 
 test('names and metadata that are markup build a guest, and its XML is sound', async () => {
   const name = `<x a="1">&amp;]]><![CDATA['"--></name><devices/> ☃💩 \u202e`
-  const value = `</lodge:metadata><domain type='kvm'/>\u0000\u0001\u001f\ufffe\r\n\t${secret}`
+  const value = `</lodge:metadata><domain type='kvm'/>\u0001\u001f\ufffe\r\n\t${secret}`
   const { body } = await bed.api.must('POST', '/compute/v2.1/flavors', {
     flavor: { name: '<flavor>&"\'', vcpus: 1, ram: 128, disk: 1 },
   })
@@ -317,5 +318,36 @@ test('names and metadata that are markup build a guest, and its XML is sound', a
   assert.equal(xml.match(/<devices>/g)?.length, 1)
   assert.match(xml, /&lt;x a="1"&gt;&amp;amp;\]\]&gt;/)
   await bed.api.must('DELETE', `/compute/v2.1/servers/${id}`)
+  assert.equal(bed.doctor().status, 0)
+})
+
+test('a domain of someone else with the next server’s name fails the build, and both fault and doctor name it', async () => {
+  const virsh = (...words: string[]): string =>
+    execFileSync('virsh', ['-q', '-c', bed.libvirtd.uri, ...words], { encoding: 'utf8', stdio: 'pipe' })
+  const first = await bed.create('first')
+  const { body } = await bed.api.must('GET', `/compute/v2.1/servers/${first}`)
+  await bed.reach(first, ['ACTIVE'])
+  const number = Number.parseInt(body.server['OS-EXT-SRV-ATTR:instance_name'].split('-')[1], 16) + 1
+  const name = `instance-${number.toString(16).padStart(8, '0')}`
+  const uuid = randomUUID()
+  writeFileSync(
+    sample('foreign.xml'),
+    `<domain type="qemu"><name>${name}</name><uuid>${uuid}</uuid><memory>65536</memory><os><type>hvm</type></os></domain>`,
+  )
+  virsh('define', sample('foreign.xml'))
+  const second = await bed.create('second')
+  const failed = (await bed.reach(second, ['ACTIVE', 'ERROR'])) as {
+    status: string
+    fault: { message: string }
+  }
+  assert.equal(failed.status, 'ERROR')
+  assert.ok(failed.fault.message.includes(name) && failed.fault.message.includes(uuid), failed.fault.message)
+  const { status, output } = bed.doctor()
+  assert.equal(status, 1)
+  assert.match(output, new RegExp(`^domain ${uuid} has the name ${name}, .*rename or remove it$`, 'm'))
+  assert.match(output, /: 1 found$/m)
+  virsh('undefine', uuid)
+  for (const id of [first, second]) await bed.api.must('DELETE', `/compute/v2.1/servers/${id}`)
+  await until('the deletes', 60_000, () => !virsh('list', '--all', '--uuid').includes(first))
   assert.equal(bed.doctor().status, 0)
 })
