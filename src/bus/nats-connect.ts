@@ -14,12 +14,10 @@ export interface NatsConnectOptions {
   name: string
   /** Where answers go: an agent may have them below its own prefix only. */
   inboxPrefix?: string
-  /** Waits for a server that is not there yet. Otherwise the first failure is final. */
-  patient: boolean
 }
 
 /**
- * Connects to NATS, and again whenever the connection is lost, for ever.
+ * Connects to NATS, and then again whenever the connection is lost, for ever. A first failure is final.
  * @throws LodgeError badRequest when a file cannot be read, unauthorized when the server refuses the credentials,
  * unavailable when it cannot be reached
  */
@@ -36,7 +34,7 @@ export async function connectNats(options: NatsConnectOptions): Promise<NatsConn
       ...(ca !== undefined || servers.some((one) => one.startsWith('tls:')) ? { tls: tlsOf(url, ca) } : {}),
       ...(credentials && { authenticator: credsAuthenticator(credentials) }),
       ...(inboxPrefix !== undefined && { inboxPrefix }),
-      waitOnFirstConnect: options.patient,
+      timeout: 10_000,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 500,
       pingInterval: 10_000,

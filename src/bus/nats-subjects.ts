@@ -1,3 +1,4 @@
+import { simulatedFleet } from '../contract/agent-signature.ts'
 import type { Report } from '../contract/report.ts'
 
 /**
@@ -14,9 +15,6 @@ const root = 'lodge.v1'
 
 export type AgentSubject = 'command' | 'query' | 'presence'
 
-/** What a simulated fleet's agent joins as, in the place of one host's name. */
-export const simulatedFleet = 'simulated-*'
-
 export const agentSubject = (host: string, about: AgentSubject | '*' | '>'): string =>
   `${root}.agent.${hostTokens(host)}.${about}`
 
@@ -26,7 +24,8 @@ export const reportSubject = (host: string, type: Report['type'] | '*'): string 
 export const everyReport = `${root}.report.*.*.*`
 export const everyHeartbeat = `${root}.report.*.*.host`
 
-export const agentInbox = (host: string): string => `_INBOX.agent.${hostTokens(host)}`
+export const agentInbox = (host: string): string =>
+  `_INBOX.agent.${host === simulatedFleet ? 'simulated.fleet' : hostTokens(host)}`
 
 /** The host that a report's subject speaks for; undefined for subjects of other forms. */
 export function hostOfReport(subject: string): string | undefined {

@@ -1,5 +1,11 @@
+import { agent } from './agent.ts'
+import { agentJoin } from './agent-join.ts'
+import { agentStatus } from './agent-status.ts'
 import { configShow } from './config-show.ts'
+import { controller } from './controller.ts'
 import { doctor } from './doctor.ts'
+import { fleetInit } from './fleet-init.ts'
+import { hostInvite } from './host-invite.ts'
 import { labCommands } from './lab-commands.ts'
 import { status } from './status.ts'
 import { up } from './up.ts'
@@ -16,4 +22,17 @@ export interface Command {
   run(words: string[]): Promise<number>
 }
 
-export const commands: Command[] = [up, status, doctor, configShow, ...labCommands]
+/** The longer of two names that begin alike comes first. */
+export const commands: Command[] = [
+  up,
+  status,
+  doctor,
+  configShow,
+  fleetInit,
+  controller,
+  hostInvite,
+  agentJoin,
+  agentStatus,
+  agent,
+  ...labCommands,
+]

@@ -4,6 +4,8 @@ import { sdNotify, watchdogMilliseconds } from '../libvirt/sd-notify.ts'
 /** Something that was started and can be stopped in good order. */
 export interface Running {
   stop(): Promise<void>
+  /** Rejects when it cannot go on; absent for what always can. */
+  failed?: Promise<never>
 }
 
 /** How long a stop may take before the process leaves anyway; systemd's own patience is longer. */
@@ -13,6 +15,7 @@ const stopMilliseconds = 20_000
  * Tells systemd that the process is ready, pings its watchdog from the main loop (a blocked loop means a restart),
  * and stops `running` at the first SIGTERM or SIGINT. A second signal, or a stop that hangs, ends the process with
  * status 1.
+ * @throws what made `running` fail, after stopping the rest of it
  */
 export async function superviseUntilSignal(running: Running, log: Logger): Promise<void> {
   const signal = nextSignal()
@@ -20,10 +23,13 @@ export async function superviseUntilSignal(running: Running, log: Logger): Promi
   const watchdog = watchdogMilliseconds(process.env)
   const ping =
     watchdog === undefined ? undefined : setInterval(() => sdNotify({ watchdog: true }), watchdog / 2)
-  const name = await signal
+  const ending = await Promise.race([
+    signal.then((name) => ({ signal: name })),
+    ...(running.failed ? [running.failed.catch((error: unknown) => ({ error }))] : []),
+  ])
   clearInterval(ping)
   sdNotify({ stopping: true })
-  log.info({ signal: name }, 'stopping; guests run on')
+  log.info(ending, 'stopping; guests run on')
   void nextSignal().then(() => process.exit(1))
   const patience = setTimeout(() => {
     log.error('did not stop in time, leaving')
@@ -31,6 +37,7 @@ export async function superviseUntilSignal(running: Running, log: Logger): Promi
   }, stopMilliseconds)
   await running.stop()
   clearTimeout(patience)
+  if ('error' in ending) throw ending.error
 }
 
 function nextSignal(): Promise<string> {

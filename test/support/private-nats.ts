@@ -52,7 +52,6 @@ export async function startPrivateNats(options: { tls?: boolean } = {}): Promise
         credentialsFile: credentials,
         caFile,
         name: 'test',
-        patient: false,
         ...(inboxPrefix !== undefined && { inboxPrefix }),
       }),
       log: silentLogger(),

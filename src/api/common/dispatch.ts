@@ -52,7 +52,8 @@ export async function dispatch(
   reply: FastifyReply,
 ): Promise<void> {
   const { service, services } = context
-  const open = service.name === 'identity' && group.some((route) => route.role === 'none')
+  const open =
+    (service.name === 'identity' || service.name === 'lodge') && group.some((route) => route.role === 'none')
   const caller = await callerOf(context, request, open)
   const marks = urlMarks(request.raw)
   const version = versionOf(context, request, marks.legacy)
