@@ -17,7 +17,8 @@ const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
 
 /**
  * Brings the tables up to date.
- * @throws LodgeError internal when a migration fails; the failed one leaves nothing behind
+ * @throws LodgeError unavailable when the database does not answer, internal when a migration fails; the failed one
+ * leaves nothing behind
  */
 export async function migrate(db: Kysely<Schema>, flavor: SqlFlavor): Promise<void> {
   const migrator = new Migrator({
@@ -30,6 +31,7 @@ export async function migrate(db: Kysely<Schema>, flavor: SqlFlavor): Promise<vo
     },
   })
   const { error } = await migrator.migrateToLatest()
+  if (error instanceof LodgeError) throw error
   if (error)
     throw new LodgeError('internal', 'The database could not be brought up to date.', { cause: error })
 }

@@ -66,24 +66,33 @@ export async function startPrivatePostgres(options: PrivatePostgresOptions = {})
       await client.end()
     }
   }
-  const start = async (): Promise<void> => {
+  const spawnServer = (): ChildProcess => {
     const output = openSync(log, 'a')
     const [program, ...first] = unprivileged([join(programs, 'postgres'), '-D', data, ...words])
     // Not kept alive for its sake: the caller's process may end without asking.
-    server = spawn(program!, first, { stdio: ['ignore', output, output] })
-    server.unref()
+    const spawned = spawn(program!, first, { stdio: ['ignore', output, output] })
+    spawned.unref()
     closeSync(output)
+    return spawned
+  }
+  const start = async (): Promise<void> => {
+    let attempts = 1
+    server = spawnServer()
     await until(
       'PostgreSQL to answer',
       30_000,
       async () => {
-        if (server?.exitCode !== null) throw failed(readFileSync(log, 'utf8'))
+        if (server!.exitCode !== null) {
+          // After a SIGKILL its children may still be about to end, and it does not start beside them.
+          if ((attempts += 1) > 50) throw failed(readFileSync(log, 'utf8'))
+          server = spawnServer()
+        }
         return run('select 1').then(
           () => true,
           () => false,
         )
       },
-      20,
+      100,
     )
   }
   const end = async (signal: NodeJS.Signals): Promise<void> => {
