@@ -1,3 +1,5 @@
+import type { Lab } from '../lab/lab.ts'
+import { startCloud } from '../lab/start-cloud.ts'
 import { startLab } from '../lab/start-lab.ts'
 import type { Command } from './commands.ts'
 import { UsageError } from './flags.ts'
@@ -6,10 +8,10 @@ import { parseLabWords } from './lab-words.ts'
 /** `lodge lab up`: starts a lab that stays until `lodge lab down`. */
 export const labUp: Command = {
   name: 'lab up',
-  usage: '[--hosts N] [--dir DIR]',
-  summary: 'start hypervisor hosts in namespaces of this machine, each with its own libvirtd',
+  usage: '[--hosts N] [--bare] [--dir DIR]',
+  summary: 'start hosts in namespaces of this machine, with libvirt, QEMU and Lodge; --bare: without Lodge',
   run: async (words) => {
-    const { directory, hosts = '3', others } = parseLabWords(words, { hosts: true })
+    const { directory, hosts = '3', bare, others } = parseLabWords(words, { up: true })
     if (others.length > 0) throw new UsageError(`'${others[0]}' is one word too many`)
     if (!/^\d{1,3}$/.test(hosts)) throw new UsageError(`--hosts wants a number, not '${hosts}'`)
     const lab = await startLab({
@@ -18,7 +20,19 @@ export const labUp: Command = {
       stay: true,
       onHost: (host) => console.log(`${host.name} is up: ${host.address}  ${host.libvirtUri}`),
     })
+    if (!bare) await addCloud(lab)
     console.log(`\nThe lab in ${lab.directory} runs until 'lodge lab down'.`)
     return 0
   },
+}
+
+async function addCloud(lab: Lab): Promise<void> {
+  try {
+    const { url, cloudsFile } = await startCloud(lab)
+    console.log(`Lodge is up at ${url}, with an agent on each host:`)
+    console.log(`  OS_CLIENT_CONFIG_FILE=${cloudsFile} openstack --os-cloud lodge hypervisor list`)
+  } catch (error) {
+    await lab.stop()
+    throw error
+  }
 }

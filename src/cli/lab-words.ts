@@ -10,20 +10,23 @@ const defaultDirectory = '/var/lib/lodge-lab'
 export interface LabWords {
   directory: string
   hosts: string | undefined
+  bare: boolean
   /** What is no option. */
   others: string[]
 }
 
+const upOptions = { hosts: { type: 'string' }, bare: { type: 'boolean' } } as const
+
 /** @throws UsageError for options that are not understood */
-export function parseLabWords(words: string[], options: { hosts?: boolean } = {}): LabWords {
+export function parseLabWords(words: string[], which: { up?: boolean } = {}): LabWords {
   try {
     const { values, positionals } = parseArgs({
       args: words,
-      options: { dir: { type: 'string' }, ...(options.hosts && { hosts: { type: 'string' as const } }) },
+      options: { dir: { type: 'string' }, ...(which.up && upOptions) },
       allowPositionals: true,
     })
-    const { dir, hosts } = values as { dir?: string; hosts?: string }
-    return { directory: dir ?? defaultDirectory, hosts, others: positionals }
+    const { dir, hosts, bare = false } = values as { dir?: string; hosts?: string; bare?: boolean }
+    return { directory: dir ?? defaultDirectory, hosts, bare, others: positionals }
   } catch (error) {
     throw new UsageError(messageOf(error).split('. ')[0])
   }

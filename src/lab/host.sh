@@ -42,5 +42,17 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # In subshells, so that bash does not report how the jobs ended.
 (virtlogd >/var/log/libvirt/virtlogd.out 2>&1 </dev/null &)
 (libvirtd --listen >/var/log/libvirt/libvirtd.out 2>&1 </dev/null &)
-sleep infinity &
+
+# What the host is told to keep running (LabHost.keepRunning): one word a line.
+keep_running() {
+  local words
+  while :; do
+    if [ -s "$dir/service" ]; then
+      mapfile -t words <"$dir/service"
+      "${words[@]}" >>/var/log/service.log 2>&1 </dev/null || true
+    fi
+    sleep 1
+  done
+}
+keep_running &
 wait $!

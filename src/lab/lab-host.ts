@@ -1,5 +1,14 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { LodgeError, messageOf } from '../base/errors.ts'
@@ -36,6 +45,11 @@ export function labHost(labDirectory: string, number: number, switchPid: number,
     isCut: async () => host.isUp() && (await linkIsDown(switchPid, number)),
     exec: async (words, { timeout = 60_000 } = {}) => execOnHost(pid(), name, words, timeout),
     spawn: (words, options = {}) => spawnOnHost(pid(), words, options),
+    keepRunning: (words) => {
+      const half = join(directory, 'service.new')
+      writeFileSync(half, words.map((word) => `${word}\n`).join(''), { mode: 0o600 })
+      renameSync(half, join(directory, 'service'))
+    },
     kill: async () => {
       const mark = living()
       if (!mark) return

@@ -38,6 +38,12 @@ export interface LabHost {
    * @throws LodgeError conflict when the host is down
    */
   spawn(words: string[], options?: { stdio?: StdioOptions; env?: NodeJS.ProcessEnv }): HostProcess
+  /**
+   * The host runs this program from now on, as a service manager would: within a second, again when it has ended,
+   * and at each start of the host. What it says goes to its /var/log/service.log. A second call names another
+   * program, for when the first has ended.
+   */
+  keepRunning(words: string[]): void
   /** The host crashes: all its processes, guests too, are gone when this returns. Its disks stay. */
   kill(): Promise<void>
   /**

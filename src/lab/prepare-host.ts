@@ -6,6 +6,9 @@ import { fillCapabilitiesCache } from './capabilities-cache.ts'
 /** The address of the host with that number, on a network that no other lab and no machine shares. */
 export const addressOf = (number: number): string => `10.77.0.${number}`
 
+/** The switch's own. */
+export const switchAddress = '10.77.0.254'
+
 /** Its host name. */
 export const nameOf = (number: number): string => `host${number}`
 

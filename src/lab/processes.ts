@@ -39,18 +39,19 @@ export async function killAndWait(mark: ProcessMark): Promise<void> {
 }
 
 /**
- * Asks every 10 ms until `done` says so.
+ * Asks again and again until `done` says so, with `pause` milliseconds between.
  * @throws LodgeError timeout naming `what` was waited for
  */
 export async function waitFor(
   done: () => boolean | Promise<boolean>,
   milliseconds: number,
   what: string,
+  pause = 10,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds
   while (!(await done())) {
     if (Date.now() > deadline) throw new LodgeError('timeout', `Waited ${milliseconds} ms for ${what}`)
-    await delay(10)
+    await delay(pause)
   }
 }
 

@@ -20,7 +20,7 @@ export async function sweepLab(directory: string): Promise<void> {
   const script = join(import.meta.dirname, 'control-groups.sh')
   await promisify(execFile)('bash', [script, 'remove', record.group], { timeout: 30_000 })
 
-  for (const name of readdirSync(directory).filter((entry) => /^host\d+$/.test(entry)))
+  for (const name of readdirSync(directory).filter((entry) => /^(host\d+|cloud)$/.test(entry)))
     rmSync(join(directory, name), { recursive: true, force: true })
   rmSync(join(directory, 'lab.log'), { force: true })
   // Last: with it, a sweep that was interrupted can be done again.

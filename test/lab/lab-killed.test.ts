@@ -50,7 +50,7 @@ describe('lodge lab', { timeout: 180_000 }, () => {
 
   test('up, sh, cut, mend, kill, start, status, down', () => {
     try {
-      const up = lab('up', '--hosts', '2')
+      const up = lab('up', '--bare', '--hosts', '2')
       assert.equal(up.status, 0, up.err)
       assert.match(up.out, /host1 is up: 10\.77\.0\.1 .*\n.*host2 is up/)
       const marks = marksOf(openLab(directory))

@@ -1,7 +1,7 @@
 /** Hosts of a lab: separate, connected, crashing and coming back, and gone without a trace. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -94,6 +94,17 @@ describe('a lab of three hosts', { timeout: 240_000 }, () => {
     })
     await assert.rejects(one!.exec(['sleep', '30'], { timeout: 300 }), { kind: 'timeout' })
     await until('the sleeper to end', 5000, async () => !(await programsOn(one!)).includes('sleep 30'))
+  })
+
+  test('what a host is to keep running runs again after its end, and after a crash of the host', async () => {
+    three!.keepRunning(['sh', '-c', 'echo "$1" "$2"; sleep 0.2', 'sh', 'two words', '$HOME'])
+    const log = join(three!.directory, 'log/service.log')
+    const said = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '')
+    await until('a second run', 10_000, () => said().startsWith('two words $HOME\ntwo words $HOME\n'))
+    await three!.kill()
+    rmSync(log)
+    await three!.start()
+    await until('a run in the next life', 10_000, () => said().startsWith('two words $HOME\n'))
   })
 
   test('a host that crashes takes its guests with it at once, and leaves the others alone', async () => {

@@ -1,0 +1,158 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { LodgeError, messageOf } from '../base/errors.ts'
+import type { Lab, LabHost } from './lab.ts'
+import { readLabRecord } from './lab-record.ts'
+import { switchAddress } from './prepare-host.ts'
+import { waitFor } from './processes.ts'
+
+/** Lodge itself in a lab: NATS and a controller in the lab's switch, an agent on each host. */
+export interface LabCloud {
+  /** Of the API, on this machine's loopback, without a trailing slash. */
+  url: string
+  /** For `OS_CLIENT_CONFIG_FILE`; the cloud in it is called `lodge`. */
+  cloudsFile: string
+  /** The controller's state directory, for `lodge status --state` and the like. */
+  stateDirectory: string
+}
+
+const natsPort = 4222
+
+/**
+ * Starts nats-server and a controller in the lab, makes each host join, and returns when all agents are up. They
+ * end with the lab. Agents start again with their hosts; NATS and controller run once.
+ * @throws LodgeError unavailable, with what the part that failed has said
+ */
+export async function startCloud(lab: Lab): Promise<LabCloud> {
+  const switchPid = readLabRecord(lab.directory)?.init?.pid
+  if (switchPid === undefined) throw new LodgeError('conflict', `No lab runs in ${lab.directory}`)
+  const directory = join(lab.directory, 'cloud')
+  const stateDirectory = join(directory, 'state')
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+
+  // The controller has the same port in the lab as the machine has outside, so that one URL holds in both.
+  const door = createServer()
+  await once(door.listen(0, '127.0.0.1'), 'listening')
+  const { port } = door.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+  const settings = join(directory, 'lodge.json')
+  writeFileSync(settings, JSON.stringify(controllerSettings(url, port)), { mode: 0o600 })
+
+  const listen = `${switchAddress}:${natsPort}`
+  await lodge('fleet', 'init', '--state', stateDirectory, '--nats-listen', listen)
+  const start = (name: string, words: string[]): Service => startInSwitch(switchPid, directory, name, words)
+  const nats = start('nats', ['nats-server', '-c', join(stateDirectory, 'fleet/nats-server.conf')])
+  const portOpens = `(exec 3<>/dev/tcp/${switchAddress}/${natsPort}) 2>/dev/null`
+  await untilUp(nats, () => inSwitch(switchPid, ['bash', '-c', portOpens]))
+
+  const controllerWords = ['controller', '--state', stateDirectory, '--config', settings]
+  const controller = start('controller', [...program, ...controllerWords, '--listen', `0.0.0.0:${port}`])
+  await passOn(start('forward', [process.execPath, forwarder, switchAddress, String(port)]), door)
+  await untilUp(controller, async () => (await fetch(`${url}/identity/v3`)).ok)
+
+  await Promise.all(lab.hosts.map((host) => joinFleet(host, stateDirectory)))
+  const allUp = async (): Promise<boolean> => {
+    const { stdout } = await lodge('status', '--state', stateDirectory)
+    return lab.hosts.every(({ name }) => new RegExp(`^${name} +up `, 'm').test(stdout))
+  }
+  await untilUp(controller, allUp)
+  return { url, cloudsFile: join(stateDirectory, 'clouds.yaml'), stateDirectory }
+}
+
+const main = join(import.meta.dirname, '../main.ts')
+const forwarder = join(import.meta.dirname, 'forward.ts')
+const program = [process.execPath, main]
+
+/** On the hosts, below directories that each has to itself and at the same place, as migrations want it. */
+const agentState = '/var/lib/libvirt/lodge'
+const agentSettings = 'lodge.json'
+
+const controllerSettings = (url: string, port: number): object => ({
+  bus: { url: `nats://${switchAddress}:${natsPort}` },
+  publicUrls: {
+    identity: `${url}/identity`,
+    compute: `${url}/compute`,
+    image: `${url}/image`,
+    network: `${url}/network`,
+    // What agents use.
+    lodge: `http://${switchAddress}:${port}/lodge`,
+  },
+})
+
+async function joinFleet(host: LabHost, controllerState: string): Promise<void> {
+  const { stdout } = await lodge('host', 'invite', host.name, '--state', controllerState)
+  const [, ...joining] = stdout.trim().split(' ') // without the first, `lodge`
+  const settings = { agent: { migration: { address: host.address, uri: 'qemu+tcp://%s/system' } } }
+  writeFileSync(join(host.directory, 'etc', agentSettings), JSON.stringify(settings))
+  const common = ['--state', agentState, '--config', `/etc/libvirt/${agentSettings}`]
+  await host.exec([...program, ...joining, ...common])
+  host.keepRunning([...program, 'agent', ...common])
+}
+
+/** Runs the `lodge` command of this checkout. */
+const lodge = (...words: string[]): Promise<{ stdout: string }> =>
+  promisify(execFile)(process.execPath, [main, ...words], { timeout: 60_000 }).catch((error: unknown) => {
+    throw new LodgeError('unavailable', `The lab's cloud: ${messageOf(error)}`, { cause: error })
+  })
+
+/** A process of the cloud, with the file that has what it says. */
+interface Service {
+  child: ChildProcess
+  name: string
+  log: string
+}
+
+const namespacesOf = (switchPid: number): string[] => [
+  '--target',
+  String(switchPid),
+  '--mount',
+  '--net',
+  '--pid',
+  '--',
+]
+
+/** It ends with the lab, not with this process. */
+function startInSwitch(switchPid: number, directory: string, name: string, words: string[]): Service {
+  const log = join(directory, `${name}.log`)
+  const file = openSync(log, 'w', 0o600)
+  const child = spawn('nsenter', [...namespacesOf(switchPid), ...words], {
+    // A channel, because the forwarder is sent its socket; the others do not look at it.
+    stdio: ['ignore', file, file, 'ipc'],
+    detached: true,
+  })
+  closeSync(file)
+  child.on('error', () => undefined) // untilUp sees that it has no process
+  child.unref()
+  child.channel?.unref()
+  return { child, name, log }
+}
+
+const inSwitch = async (switchPid: number, words: string[]): Promise<boolean> => {
+  await promisify(execFile)('nsenter', [...namespacesOf(switchPid), ...words], { timeout: 10_000 })
+  return true
+}
+
+/** Hands the listening socket over. */
+async function passOn({ child }: Service, door: Server): Promise<void> {
+  const ready = once(child, 'message', { signal: AbortSignal.timeout(20_000) })
+  child.send('listen', door)
+  await ready
+  door.close()
+}
+
+async function untilUp({ child, name, log }: Service, isUp: () => Promise<boolean>): Promise<void> {
+  const failed = (cause: unknown): LodgeError => {
+    const said = readFileSync(log, 'utf8').trim().split('\n').slice(-10).join('\n')
+    return new LodgeError('unavailable', `The lab's ${name} did not start: ${said}`, { cause })
+  }
+  const ended = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+  const tried = async (): Promise<boolean> => ended() || (await isUp().catch(() => false))
+  await waitFor(tried, 60_000, name, 200).catch((error: unknown) => {
+    throw failed(error)
+  })
+  if (ended()) throw failed(undefined)
+}
