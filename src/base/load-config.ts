@@ -63,4 +63,6 @@ function merge(base: object, over: object): Record<string, unknown> {
   return result
 }
 
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+/** Lists are replaced as a whole. */
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

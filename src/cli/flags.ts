@@ -82,5 +82,6 @@ function publicUrlsBelow(url: string): NonNullable<PartialConfig['publicUrls']> 
     compute: `${base}/compute`,
     image: `${base}/image`,
     network: `${base}/network`,
+    lodge: `${base}/lodge`,
   }
 }

@@ -10,6 +10,7 @@ import { createApi } from '../api/http.ts'
 import { authenticate } from '../api/identity/authenticate.ts'
 import { identityRoutes } from '../api/identity/routes.ts'
 import { imageRoutes } from '../api/image/routes.ts'
+import { lodgeRoutes } from '../api/lodge/routes.ts'
 import { networkRoutes } from '../api/network/routes.ts'
 import { createInProcessBus } from '../bus/in-process.ts'
 import { createConductor } from '../conductor/conductor.ts'
@@ -83,6 +84,7 @@ export async function startUp({ config, log }: { config: Config; log: Logger }):
       compute: computeRoutes(services),
       image: imageRoutes(services),
       network: networkRoutes(services),
+      lodge: lodgeRoutes(services),
     }
     const api = createApi(services, tables, authenticate)
     parts.push(() => closeApi(api))

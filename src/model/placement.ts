@@ -4,7 +4,7 @@ export interface PlacementReasons {
   hosts: number
   /** Hosts that passed every filter. */
   passed: number
-  /** Hosts turned away, by the first filter that did so. */
+  /** Hosts turned away, by the first filter that did so, in the order in which filters were asked. */
   rejected: PlacementRejection[]
   /** The best hosts, best first. */
   candidates: PlacementCandidate[]
@@ -12,31 +12,19 @@ export interface PlacementReasons {
   forced?: boolean
 }
 
-export type PlacementFilter =
-  | 'already-tried'
-  | 'not-requested'
-  | 'down'
-  | 'disabled'
-  | 'forced-down'
-  | 'availability-zone'
-  | 'vcpus'
-  | 'memory'
-  | 'disk'
-
 export interface PlacementRejection {
-  filter: PlacementFilter
+  /** A word such as `disabled` or `memory` for what is always looked at, else Nova's name of the filter. */
+  filter: string
   count: number
-  /** Some of them. */
+  /** Some of them, so that a placement among ten thousand hosts stays small. */
   hosts: string[]
 }
 
-/** A host with its weight and what each weigher gave, normalised to 0..1 and multiplied. */
+/** A host with its weight and what each weigher gave, normalised to 0..1 and multiplied; what gave 0 is left out. */
 export interface PlacementCandidate {
   host: string
   weight: number
-  ram: number
-  cpu: number
-  disk: number
+  parts: Record<string, number>
 }
 
 /** One decision of the scheduler. */

@@ -62,10 +62,91 @@ export async function serversOnHosts(
   return found
 }
 
+/** The addresses that these hosts have told, by their names. */
+export async function hostAddresses(db: Db, names: readonly string[]): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('hosts')
+    .select(['name', 'description_json'])
+    .where('name', 'in', names)
+    .execute()
+  return new Map(rows.map((row) => [row.name, (JSON.parse(row.description_json) as HostDescription).hostIp]))
+}
+
 /** How many servers a host has, and on how many of them something is being done. */
 export interface Workload {
   servers: number
   busy: number
+}
+
+/** Tasks that keep a host's disk busy; Nova's io operations. */
+const ioTasks = [
+  'networking',
+  'block_device_mapping',
+  'spawning',
+  'resize_prep',
+  'resize_migrating',
+  'resize_migrated',
+  'resize_finish',
+  'rebuilding',
+  'rebuild_block_device_mapping',
+  'rebuild_spawning',
+  'image_snapshot',
+  'image_pending_upload',
+  'image_uploading',
+  'migrating',
+  'unshelving',
+  'rescuing',
+]
+
+/** How many servers each host has, and on how many of them something is done that its disk feels. */
+export async function ioLoadOfHosts(db: Db): Promise<Map<string, { servers: number; ioOps: number }>> {
+  const rows = await db
+    .selectFrom('servers')
+    .select((of) => [
+      'host',
+      of.fn.countAll<number>().as('servers'),
+      of.fn.sum<number>(of.case().when('task_state', 'in', ioTasks).then(1).else(0).end()).as('ioOps'),
+    ])
+    .where('host', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .groupBy('host')
+    .execute()
+  return new Map(
+    rows.map((row) => [row.host ?? '', { servers: Number(row.servers), ioOps: Number(row.ioOps) }]),
+  )
+}
+
+/** Where these servers are; those without a host are left out. */
+export async function hostsOfServers(db: Db, serverIds: readonly string[]): Promise<Set<string>> {
+  if (serverIds.length === 0) return new Set()
+  const rows = await db
+    .selectFrom('servers')
+    .select('host')
+    .where('id', 'in', serverIds)
+    .where('deleted_at', 'is', null)
+    .where('host', 'is not', null)
+    .execute()
+  return new Set(rows.map(({ host }) => host ?? ''))
+}
+
+/** The image properties of the servers on each host. */
+export async function imagePropertiesOnHosts(db: Db): Promise<Map<string, Record<string, string>[]>> {
+  const rows = await db
+    .selectFrom('servers')
+    .select(['host', 'image_json'])
+    .where('host', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .execute()
+  const byHost = new Map<string, Record<string, string>[]>()
+  for (const { host, image_json } of rows) {
+    const image = JSON.parse(image_json) as { properties: Record<string, string> } | null
+    if (!image) continue
+    const known = byHost.get(host ?? '')
+    if (known) known.push(image.properties)
+    else byHost.set(host ?? '', [image.properties])
+  }
+  return byHost
 }
 
 /** The workload of each host that has any. */

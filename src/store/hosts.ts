@@ -80,6 +80,7 @@ export async function countServersByHost(db: Db): Promise<Map<string, number>> {
 /** What the scheduler must know of a host. */
 export interface SchedulableHost {
   name: string
+  maintenance: boolean
   capacity: Resources
   used: Resources
   disabled: boolean
@@ -96,6 +97,7 @@ export async function listSchedulableHosts(db: Db): Promise<SchedulableHost[]> {
     )
     .select([
       'hosts.name',
+      'maintenance',
       'capacity_vcpus',
       'capacity_memory_mib',
       'capacity_disk_gib',
@@ -110,6 +112,7 @@ export async function listSchedulableHosts(db: Db): Promise<SchedulableHost[]> {
     .execute()
   return rows.map((row) => ({
     name: row.name,
+    maintenance: row.maintenance === 1,
     capacity: {
       vcpus: row.capacity_vcpus,
       memoryMiB: row.capacity_memory_mib,
@@ -120,6 +123,34 @@ export async function listSchedulableHosts(db: Db): Promise<SchedulableHost[]> {
     forcedDown: row.forced_down === 1,
     lastSeenAt: row.last_seen_at,
   }))
+}
+
+/** What these hosts' agents said of them, by name. */
+export async function describeHosts(db: Db, names: readonly string[]): Promise<Map<string, HostDescription>> {
+  if (names.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('hosts')
+    .select(['name', 'description_json'])
+    .where('name', 'in', names)
+    .execute()
+  return new Map(rows.map((row) => [row.name, JSON.parse(row.description_json) as HostDescription]))
+}
+
+/** Takes a host out of the scheduler's sight while it is worked on, or back. False when there is no such host. */
+export async function setHostMaintenance(trx: Db, name: string, on: boolean, now: number): Promise<boolean> {
+  const result = await trx
+    .updateTable('hosts')
+    .set({ maintenance: on ? 1 : 0 })
+    .where('name', '=', name)
+    .executeTakeFirst()
+  // Services tell the conductors that hosts have changed.
+  await trx
+    .updateTable('services')
+    .set({ updated_at: now })
+    .where('host', '=', name)
+    .where('binary', '=', 'nova-compute')
+    .execute()
+  return result.numUpdatedRows > 0n
 }
 
 function hostFromRow(row: Selectable<HostsTable>): Host {

@@ -1,4 +1,6 @@
+import type { Selectable } from 'kysely'
 import type { Placement, PlacementReasons } from '../model/placement.ts'
+import type { PlacementsTable } from './schema.ts'
 import type { Db } from './store.ts'
 
 /** Keeps a decision of the scheduler with its reasons. */
@@ -26,12 +28,36 @@ export async function listPlacements(db: Db, serverId: string): Promise<Placemen
     .where('server_id', '=', serverId)
     .orderBy('number')
     .execute()
-  return rows.map((row) => ({
+  return rows.map(placementFromRow)
+}
+
+/** The decisions made for one request (a create of several servers has several), oldest first. */
+export async function listPlacementsOfRequest(db: Db, requestId: string): Promise<Placement[]> {
+  const rows = await db
+    .selectFrom('placements')
+    .selectAll()
+    .where('request_id', '=', requestId)
+    .where(
+      'server_id',
+      'in',
+      db.selectFrom('actions').select('server_id').where('request_id', '=', requestId),
+    )
+    .orderBy('number')
+    .limit(mostOfRequest)
+    .execute()
+  return rows.map(placementFromRow)
+}
+
+/** A request creates so many servers at most. */
+const mostOfRequest = 1000
+
+function placementFromRow(row: Selectable<PlacementsTable>): Placement {
+  return {
     number: row.number,
     requestId: row.request_id,
     serverId: row.server_id,
     chosenHost: row.chosen_host,
     reasons: JSON.parse(row.reasons_json) as PlacementReasons,
     createdAt: row.created_at,
-  }))
+  }
 }

@@ -1,15 +1,17 @@
 import { quotaResources, type QuotaAmounts } from '../model/quota.ts'
 import type { ServerFlavor } from '../model/server-spec.ts'
 import { lockName } from './row-locks.ts'
+import { countServerGroups } from './server-groups.ts'
 import type { Db } from './store.ts'
 
 /**
- * What a project (or one user in it) uses of each resource, counted now. Only servers are counted; the rest is 0, as
- * in Nova, where key pairs belong to users whatever their project and are counted when one is made.
+ * What a project (or one user in it) uses of each resource, counted now. Servers and their groups are counted; the rest is
+ * 0, as in Nova, where key pairs belong to users whatever their project and are counted when one is made.
  */
 export async function quotaUsage(db: Db, projectId: string, userId?: string): Promise<QuotaAmounts> {
   const none = Object.fromEntries(quotaResources.map((name) => [name, 0])) as QuotaAmounts
-  return { ...none, ...(await serverUsage(db, projectId, userId)) }
+  const server_groups = await countServerGroups(db, projectId, userId)
+  return { ...none, server_groups, ...(await serverUsage(db, projectId, userId)) }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { ServerFlavor, ServerImage } from '../model/server-spec.ts'
 import type { PowerState, TaskState, VmState } from '../model/server-state.ts'
 import { locksRows } from './row-locks.ts'
 import type { ServersTable } from './schema.ts'
+import { leaveGroups } from './server-groups.ts'
 import type { Db } from './store.ts'
 
 /** What a new server must have; everything else starts as a server that waits to be placed. */
@@ -154,9 +155,10 @@ export async function compareAndSetTask(
 
 /**
  * Ends a server's life: the record stays, marked as deleted, with no task and no host's resources of its own. Tags
- * and metadata stay readable, as in Nova.
+ * and metadata stay readable, as in Nova; its server group no longer has it.
  */
 export async function markServerDeleted(db: Db, id: string, now: number): Promise<void> {
+  await leaveGroups(db, id)
   await updateServer(
     db,
     id,

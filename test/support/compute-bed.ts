@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { computeRoutes } from '../../src/api/compute/compute-routes.ts'
 import type { ApiServices, Caller } from '../../src/api/common/route.ts'
 import { createApi } from '../../src/api/http.ts'
+import { lodgeRoutes } from '../../src/api/lodge/routes.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { defaultConfig } from '../../src/base/config.ts'
 import { LodgeError } from '../../src/base/errors.ts'
@@ -16,8 +17,8 @@ import { saveDomain, saveProject } from '../../src/store/identity-projects.ts'
 import { insertImage } from '../../src/store/images.ts'
 import { insertServer, updateServer } from '../../src/store/servers.ts'
 import { ensureService } from '../../src/store/services.ts'
-import { openTestStore } from './test-store.ts'
 import type { Store } from '../../src/store/store.ts'
+import { openTestStore } from './test-store.ts'
 
 export const home = { projectId: 'a'.repeat(32), userId: '1'.repeat(32) }
 export const abroad = { projectId: 'b'.repeat(32), userId: '2'.repeat(32) }
@@ -86,7 +87,7 @@ export async function computeBed(): Promise<ComputeBed> {
   await addProjects(store)
   const app = createApi(
     services,
-    { identity: [], compute: computeRoutes(services), image: [], network: [] },
+    { identity: [], compute: computeRoutes(services), image: [], network: [], lodge: lodgeRoutes(services) },
     async (_services, token) => (Object.hasOwn(callers, token) ? callers[token] : undefined),
   )
   return {

@@ -7,6 +7,7 @@ import type { ApiServices } from '../../src/api/common/route.ts'
 import { authenticate } from '../../src/api/identity/authenticate.ts'
 import { identityRoutes } from '../../src/api/identity/routes.ts'
 import { imageRoutes } from '../../src/api/image/routes.ts'
+import { lodgeRoutes } from '../../src/api/lodge/routes.ts'
 import { networkRoutes } from '../../src/api/network/routes.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { defaultConfig } from '../../src/base/config.ts'
@@ -14,8 +15,8 @@ import { LodgeError } from '../../src/base/errors.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import { bootstrap } from '../../src/daemon/bootstrap.ts'
 import { createImageFiles, type ImageStore } from '../../src/daemon/image-files.ts'
-import { openTestStore } from './test-store.ts'
 import type { Store } from '../../src/store/store.ts'
+import { openTestStore } from './test-store.ts'
 
 export interface Answer {
   status: number
@@ -79,6 +80,7 @@ export async function controllerBed(
       compute: [],
       image: imageRoutes(services),
       network: networkRoutes(services),
+      lodge: lodgeRoutes(services),
     },
     authenticate,
   )

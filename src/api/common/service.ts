@@ -1,6 +1,6 @@
-/** One of the OpenStack services that Lodge embeds, and where it stands in the URL space. */
+/** One of the OpenStack services that Lodge embeds, or its own additions, and where it stands in the URL space. */
 export interface Service {
-  name: 'identity' | 'compute' | 'image' | 'network'
+  name: 'identity' | 'compute' | 'image' | 'network' | 'lodge'
   /** `/compute` */
   root: string
   /** The version segment below the root: `v2.1`. */
@@ -12,6 +12,7 @@ export const services = {
   compute: { name: 'compute', root: '/compute', version: 'v2.1' },
   image: { name: 'image', root: '/image', version: 'v2' },
   network: { name: 'network', root: '/network', version: 'v2.0' },
+  lodge: { name: 'lodge', root: '/lodge', version: 'v1' },
 } as const satisfies Record<string, Service>
 
 export type ServiceName = keyof typeof services

@@ -20,7 +20,7 @@ export interface CatalogEndpoint {
 }
 
 /** Types and names that clients look for, in Keystone's words. */
-const names: Record<ServiceName, { type: string; name: string }> = {
+const names: Record<Exclude<ServiceName, 'lodge'>, { type: string; name: string }> = {
   identity: { type: 'identity', name: 'keystone' },
   compute: { type: 'compute', name: 'nova' },
   image: { type: 'image', name: 'glance' },
@@ -31,14 +31,16 @@ const interfaces = ['public', 'internal', 'admin'] as const
 
 /**
  * Where the services are, as this client can reach them: by the public URLs of the settings, else by the host that
- * the request named. Only compute's URL carries its version, as its clients expect.
+ * the request named. Only compute's URL carries its version, as its clients expect. Lodge's own additions, which no
+ * client of OpenStack knows, are not in it.
  */
 export function catalogFor(
   api: Pick<ApiServices, 'config'>,
   request: Pick<ApiRequest, 'headers'>,
 ): CatalogService[] {
   const host = [request.headers['host']].flat()[0]
-  return Object.values(services).map((service) => {
+  const { lodge: _own, ...known } = services
+  return Object.values(known).map((service) => {
     const root = serviceRootUrl(api.config, service, host)
     const url = service.name === 'compute' ? `${root}/${service.version}` : root
     const { type, name } = names[service.name]

@@ -5,7 +5,8 @@ import { attemptOf } from '../scene.ts'
 import { settle } from '../server-change.ts'
 import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Step } from '../step.ts'
-import { claimHost, noHostMark } from './claim-host.ts'
+import { noHostMark } from '../place-server.ts'
+import { claimHost } from './claim-host.ts'
 
 /** Takes a host's resources. The server's change of host and the task of the step that follows are written with it. */
 const claim: Step = {
@@ -32,6 +33,7 @@ const spawn: Step = {
   leave: async (trx, scene, result) => {
     const { powerState, machineType, rootDeviceName } = result as SpawnResult
     const now = scene.context.clock.now()
+    scene.context.hosts.buildEnded(hostOf(scene), true)
     return settle(
       trx,
       scene,
@@ -43,7 +45,10 @@ const spawn: Step = {
     command: async (scene) =>
       scene.server.host === null ? null : { host: scene.server.host, verb: 'destroy', params: {} },
     // Noted so that the host's census may remove what could not be removed now.
-    write: async (_trx, scene) => ({ progress: { abandoned: [...abandonedHosts(scene), hostOf(scene)] } }),
+    write: async (_trx, scene) => {
+      scene.context.hosts.buildEnded(hostOf(scene), false)
+      return { progress: { abandoned: [...abandonedHosts(scene), hostOf(scene)] } }
+    },
   },
 }
 

@@ -42,7 +42,6 @@ export function createRegistrar(context: ConductorContext): Registrar {
 
   async function writeBatch(reports: HostReport[], now: number): Promise<void> {
     const changed = reports.filter((report) => isDue(known.get(report.host), report.description, now))
-    const isNew = changed.length > 0
     await writer.write(async (trx) => {
       for (const report of changed) await describe(trx, report, now)
       const names = reports.map((report) => report.host)
@@ -52,7 +51,7 @@ export function createRegistrar(context: ConductorContext): Registrar {
     })
     for (const { host, description } of changed)
       known.set(host, { essence: essenceOf(description), writtenAt: now })
-    if (isNew) hosts.invalidate()
+    for (const { description } of changed) hosts.described(description)
   }
 
   async function describe(trx: Db, report: HostReport, now: number): Promise<void> {

@@ -48,7 +48,7 @@ export function testServices(more: Partial<ApiServices> = {}): ApiServices {
 export function testApi(tables: Partial<RouteTables>, services = testServices()): FastifyInstance {
   return createApi(
     services,
-    { identity: [], compute: [], image: [], network: [], ...tables },
+    { identity: [], compute: [], image: [], network: [], lodge: [], ...tables },
     async (_services, token) => (Object.hasOwn(callers, token) ? callers[token] : undefined),
   )
 }

@@ -7,6 +7,7 @@ import type { ApiServices, Route } from '../../../src/api/common/route.ts'
 import { computeRoutes } from '../../../src/api/compute/compute-routes.ts'
 import { identityRoutes } from '../../../src/api/identity/routes.ts'
 import { imageRoutes } from '../../../src/api/image/routes.ts'
+import { lodgeRoutes } from '../../../src/api/lodge/routes.ts'
 import { networkRoutes } from '../../../src/api/network/routes.ts'
 import { defaultConfig } from '../../../src/base/config.ts'
 
@@ -20,6 +21,7 @@ const tables: [string, string, Route[]][] = [
   ['Identity', '/identity/v3', identityRoutes(services)],
   ['Image', '/image/v2', imageRoutes(services)],
   ['Network', '/network/v2.0', networkRoutes(services)],
+  ['Lodge', '/lodge/v1', lodgeRoutes(services)],
 ]
 
 test('docs/api.md tells the routes that there are', () => {

@@ -1,32 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { place, type HostState, type PlaceRequest } from '../../../src/scheduler/place.ts'
+import type { HostState } from '../../../src/scheduler/host-state.ts'
+import type { PlaceRequest } from '../../../src/scheduler/place-request.ts'
+import { aDescription, aFlavor, aHost, anImage, placeAmong } from '../../support/scheduler-bed.ts'
 
-const host = (name: string, more: Partial<HostState> = {}): HostState => ({
-  name,
-  availabilityZone: 'nova',
-  up: true,
-  disabled: false,
-  forcedDown: false,
-  capacity: { vcpus: 8, memoryMiB: 8192, diskGiB: 100 },
-  used: { vcpus: 0, memoryMiB: 0, diskGiB: 0 },
-  ...more,
-})
-
-const request = (more: Partial<PlaceRequest> = {}): PlaceRequest => ({
-  seed: 'a-server',
-  resources: { vcpus: 1, memoryMiB: 1024, diskGiB: 10 },
-  availabilityZone: null,
-  ...more,
-})
-
-const options = { ramWeight: 1, cpuWeight: 1, diskWeight: 1, candidates: 3 }
-
-describe('filters', () => {
+describe('what is always asked', () => {
   const cases: [string, Partial<HostState>, Partial<PlaceRequest>][] = [
-    ['down', { up: false }, {}],
+    ['down', { lastSeenAt: 9 }, { upSince: 10 }],
     ['disabled', { disabled: true }, {}],
+    ['maintenance', { maintenance: true }, {}],
     ['forced-down', { forcedDown: true }, {}],
     ['availability-zone', {}, { availabilityZone: 'other' }],
     ['not-requested', {}, { requestedHost: 'h2' }],
@@ -34,67 +17,58 @@ describe('filters', () => {
     ['vcpus', { used: { vcpus: 8, memoryMiB: 0, diskGiB: 0 } }, {}],
     ['memory', { used: { vcpus: 0, memoryMiB: 7169, diskGiB: 0 } }, {}],
     ['disk', { used: { vcpus: 0, memoryMiB: 0, diskGiB: 91 } }, {}],
+    ['vcpus', {}, { flavor: aFlavor({ extraSpecs: { 'resources:VCPU': '9' } }) }],
+    ['resource-class', {}, { flavor: aFlavor({ extraSpecs: { 'resources:CUSTOM_FPGA': '1' } }) }],
+    ['traits', {}, { flavor: aFlavor({ extraSpecs: { 'trait:HW_CPU_X86_AVX512F': 'required' } }) }],
+    ['traits', {}, { flavor: aFlavor({ extraSpecs: { 'trait:HW_CPU_X86_AVX2': 'forbidden' } }) }],
+    ['traits', {}, { image: anImage({ 'trait:CUSTOM_GOLD': 'required' }) }],
   ]
-  for (const [filter, state, asked] of cases) {
-    it(`turns a host away: ${filter}`, () => {
-      const { candidates, reasons } = place(request(asked), [host('h1', state)], options)
+  for (const [filter, state, asked] of cases)
+    it(`turns a host away: ${filter} (${JSON.stringify(asked)})`, () => {
+      const { candidates, reasons } = placeAmong([aHost('h1', state)], asked)
       assert.deepEqual(candidates, [])
       assert.deepEqual(reasons.rejected, [{ filter, count: 1, hosts: ['h1'] }])
     })
-  }
 
-  it('let a host be filled to the last unit', () => {
-    const full = host('h1', { used: { vcpus: 7, memoryMiB: 7168, diskGiB: 90 } })
-    assert.deepEqual(place(request(), [full], options).candidates, ['h1'])
+  it('lets a host be filled to the last unit', () => {
+    const full = aHost('h1', { used: { vcpus: 7, memoryMiB: 7168, diskGiB: 90 } })
+    assert.deepEqual(placeAmong([full]).candidates, ['h1'])
   })
 
-  it('do not ask for what a server does not take, even of a host that is over its capacity', () => {
-    const over = host('h1', { used: { vcpus: 0, memoryMiB: 0, diskGiB: 200 } })
-    const resources = { vcpus: 1, memoryMiB: 1, diskGiB: 0 }
-    assert.deepEqual(place(request({ resources }), [over], options).candidates, ['h1'])
-  })
-
-  it('name some hosts and count all', () => {
-    const hosts = Array.from({ length: 20 }, (_, i) => host(`h${i}`, { disabled: true }))
-    const [rejected] = place(request(), hosts, options).reasons.rejected
-    assert.equal(rejected!.count, 20)
-    assert.equal(rejected!.hosts.length, 5)
-  })
-
-  it('are skipped for a forced host, whose name is taken without regard to case', () => {
-    const hosts = [host('h1'), host('Host-2', { disabled: true, up: false })]
-    assert.deepEqual(place(request({ forcedHost: 'host-2' }), hosts, options).candidates, ['Host-2'])
-    assert.deepEqual(place(request({ forcedHost: 'h3' }), hosts, options).candidates, [])
-  })
-})
-
-describe('weighers', () => {
-  it('prefer more free memory, CPU and disk, each by its multiplier', () => {
-    const memory = host('memory', { capacity: { vcpus: 8, memoryMiB: 9000, diskGiB: 100 } })
-    const cpu = host('cpu', { capacity: { vcpus: 9, memoryMiB: 8192, diskGiB: 100 } })
-    const disk = host('disk', { capacity: { vcpus: 8, memoryMiB: 8192, diskGiB: 101 } })
-    const hosts = [memory, cpu, disk]
-    const first = (weights: object): string | undefined =>
-      place(request(), hosts, { ...options, ramWeight: 0, cpuWeight: 0, diskWeight: 0, ...weights })
-        .candidates[0]
-    assert.equal(first({ ramWeight: 1 }), 'memory')
-    assert.equal(first({ cpuWeight: 1 }), 'cpu')
-    assert.equal(first({ diskWeight: 1 }), 'disk')
-    assert.notEqual(first({ ramWeight: -1 }), 'memory')
-  })
-
-  it('spread servers over equal hosts, the same server always to the same', () => {
-    const hosts = Array.from({ length: 10 }, (_, i) => host(`h${i}`))
-    const chosen = Array.from(
-      { length: 500 },
-      (_, i) => place(request({ seed: `seed-${i}` }), hosts, options).candidates[0]!,
+  it('does not ask for what a server does not take, even of a host that is over its capacity', () => {
+    const over = aHost('h1', { used: { vcpus: 0, memoryMiB: 0, diskGiB: 200 } })
+    assert.deepEqual(placeAmong([over], { flavor: aFlavor({ rootGiB: 0 }) }).candidates, ['h1'])
+    assert.deepEqual(
+      placeAmong([over], { flavor: aFlavor({ extraSpecs: { 'resources:DISK_GB': '0' } }) }).candidates,
+      ['h1'],
     )
-    const again = place(request({ seed: 'seed-7' }), hosts.toReversed(), options).candidates[0]
-    assert.equal(again, chosen[7])
-    for (const { name } of hosts) {
-      const share = chosen.filter((other) => other === name).length
-      assert.ok(share > 20 && share < 100, `${name} got ${share} of 500`)
+  })
+
+  it('finds traits of the CPU by the names of os-traits', () => {
+    const extraSpecs = {
+      'trait:HW_CPU_X86_AESNI': 'required',
+      'trait:HW_CPU_X86_SSE42': 'required',
+      'trait:COMPUTE_NODE': 'required',
     }
+    assert.deepEqual(placeAmong([aHost('h1')], { flavor: aFlavor({ extraSpecs }) }).candidates, ['h1'])
+  })
+
+  it('does not ask whether hosts are up without ComputeFilter', () => {
+    const { candidates } = placeAmong([aHost('h1', { forcedDown: true })], { upSince: 10 }, { filters: [] })
+    assert.deepEqual(candidates, ['h1'])
+  })
+
+  it('names some hosts and counts all', () => {
+    const hosts = Array.from({ length: 50 }, (_, i) => aHost(`h${i}`, { disabled: true }))
+    const [rejected] = placeAmong(hosts).reasons.rejected
+    assert.equal(rejected!.count, 50)
+    assert.equal(rejected!.hosts.length, 20)
+  })
+
+  it('is skipped for a forced host, whose name is taken without regard to case', () => {
+    const hosts = [aHost('h1'), aHost('Host-2', { disabled: true })]
+    assert.deepEqual(placeAmong(hosts, { forcedHost: 'host-2' }).candidates, ['Host-2'])
+    assert.deepEqual(placeAmong(hosts, { forcedHost: 'h3' }).candidates, [])
   })
 })
 
@@ -104,23 +78,29 @@ describe('any request to any hosts', () => {
   const anyHosts = fc
     .array(
       fc.record({
-        up: fc.boolean(),
+        lastSeenAt: fc.nat({ max: 3 }),
         disabled: fc.boolean(),
         forcedDown: fc.boolean(),
         capacity: resources,
         used: resources,
+        ioOps: fc.nat({ max: 3 }),
+        failedBuilds: fc.nat({ max: 1 }),
+        description: fc.constantFrom(aDescription('h'), aDescription('h', { hypervisorVersion: 6 })),
       }),
       { maxLength: 12 },
     )
-    .map((list) => list.map((state, i) => host(`h${i}`, state)))
+    .map((list) => list.map((state, i) => aHost(`h${i}`, state)))
+  const flavorOf = ({ vcpus, memoryMiB, diskGiB }: { vcpus: number; memoryMiB: number; diskGiB: number }) =>
+    aFlavor({ vcpus, memoryMiB, rootGiB: diskGiB })
 
   it('gets only hosts that fit, as many as there are up to the limit, in order of weight', () => {
     fc.assert(
       fc.property(anyHosts, resources, fc.string(), (hosts, wanted, seed) => {
-        const { candidates, reasons } = place(request({ resources: wanted, seed }), hosts, options)
+        const asked = { flavor: flavorOf(wanted), seed, upSince: 1 }
+        const { candidates, reasons } = placeAmong(hosts, asked)
         const fits = hosts.filter(
-          ({ up, disabled, forcedDown, capacity, used }) =>
-            up &&
+          ({ lastSeenAt, disabled, forcedDown, capacity, used }) =>
+            lastSeenAt >= 1 &&
             !disabled &&
             !forcedDown &&
             (['vcpus', 'memoryMiB', 'diskGiB'] as const).every(
@@ -128,7 +108,7 @@ describe('any request to any hosts', () => {
             ),
         )
         assert.equal(reasons.passed, fits.length)
-        assert.equal(candidates.length, Math.min(options.candidates, fits.length))
+        assert.equal(candidates.length, Math.min(3, fits.length))
         assert.equal(new Set(candidates).size, candidates.length)
         for (const name of candidates) assert.ok(fits.some((other) => other.name === name))
         const rejected = reasons.rejected.reduce((sum, { count }) => sum + count, 0)
@@ -145,10 +125,10 @@ describe('any request to any hosts', () => {
   it('gets the same answer whatever the order of the hosts', () => {
     fc.assert(
       fc.property(anyHosts, resources, (hosts, wanted) => {
-        const asked = request({ resources: wanted })
+        const asked = { flavor: flavorOf(wanted) }
         assert.deepEqual(
-          place(asked, hosts, options).candidates,
-          place(asked, hosts.toReversed(), options).candidates,
+          placeAmong(hosts, asked).candidates,
+          placeAmong(hosts.toReversed(), asked).candidates,
         )
       }),
     )

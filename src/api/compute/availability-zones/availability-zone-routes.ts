@@ -2,7 +2,7 @@ import { listServices, type Service } from '../../../store/services.ts'
 import type { ApiServices, Route } from '../../common/route.ts'
 import { isoMicroseconds } from '../../common/time.ts'
 import { emptyQuery } from '../parameters.ts'
-import { changedAt, internalZone, isServiceUp, zoneOf } from '../services/service-state.ts'
+import { changedAt, hostZones, internalZone, isServiceUp, zoneOf } from '../services/service-state.ts'
 
 export const availabilityZoneRoutes = (services: ApiServices): Route[] => [
   {
@@ -46,8 +46,9 @@ interface Zone {
 
 async function zonesOf({ store, config }: ApiServices): Promise<Zone[]> {
   const zones = new Map<string, Zone>()
+  const zoneOfHost = await hostZones(store.db, config.hosts)
   for (const service of await listServices(store.db)) {
-    const name = zoneOf(service, config.hosts)
+    const name = zoneOf(service, zoneOfHost)
     const zone = zones.get(name) ?? { name, enabled: [] }
     zones.set(name, zone)
     if (!service.disabled) zone.enabled.push(service)

@@ -6,7 +6,7 @@ import { getServersOfHost } from '../../../store/servers.ts'
 import type { ApiReply, ApiRequest, ApiServices, Route } from '../../common/route.ts'
 import { queryPart, querySchemas, queryValue } from '../parameters.ts'
 import { usageOf } from '../hypervisors/hypervisor-view.ts'
-import { zoneOf } from '../services/service-state.ts'
+import { hostZones, zoneOf } from '../services/service-state.ts'
 
 /** The last microversion with these routes; hypervisors and services replace them. */
 const max = 42
@@ -68,12 +68,13 @@ export const hostRoutes = (services: ApiServices): Route[] => [
 
 async function list({ store, config }: ApiServices, request: ApiRequest): Promise<ApiReply> {
   const zone = queryValue(request, 'zone')
+  const zones = await hostZones(store.db, config.hosts)
   const hosts = (await listServices(store.db))
     .filter((service) => !service.disabled)
     .map((service) => ({
       host_name: service.host,
       service: service.binary.replace('nova-', ''),
-      zone: zoneOf(service, config.hosts),
+      zone: zoneOf(service, zones),
     }))
   return { body: { hosts: zone ? hosts.filter((host) => host.zone === zone) : hosts } }
 }

@@ -9,6 +9,7 @@ import { beginAction } from '../../../store/actions.ts'
 import { getFlavor } from '../../../store/flavors.ts'
 import { getKeyPair } from '../../../store/key-pairs.ts'
 import { effectiveQuotas } from '../../../store/quotas.ts'
+import { addGroupMember } from '../../../store/server-groups.ts'
 import { setServerTags } from '../../../store/server-tags.ts'
 import { insertServer } from '../../../store/servers.ts'
 import type { Db } from '../../../store/store.ts'
@@ -19,6 +20,7 @@ import { allowedServerCount } from '../quotas/check-server-quota.ts'
 import { canonicalIpv6 } from './canonical-ipv6.ts'
 import { bootImage, configDriveUnsupported } from './boot-image.ts'
 import { createSchemas, type CreateBody } from './create-schema.ts'
+import { groupToJoin } from './join-group.ts'
 import { checkMetadataQuota } from './metadata-quota.ts'
 import { requestedPlacement, type RequestedPlacement } from './requested-placement.ts'
 import { hostnameFor, serverName } from './server-names.ts'
@@ -92,6 +94,8 @@ async function writeServers(
     vcpus: flavor.vcpus,
     memoryMiB: flavor.memoryMiB,
   })
+  const hints = hintsOf(body)
+  const group = await groupToJoin(trx, config, hints, { caller: request.caller, count })
   const now = clock.now()
   const ids: string[] = []
   for (let index = 0; index < count; index++) {
@@ -114,7 +118,7 @@ async function writeServers(
       userData: asked.user_data ?? null,
       configDrive: false,
       metadata,
-      schedulerHints: hintsOf(body),
+      schedulerHints: hints,
       diskConfig: asked['OS-DCF:diskConfig'] ?? 'MANUAL',
       accessIpv4: asked.accessIPv4 ?? null,
       accessIpv6: asked.accessIPv6 === undefined ? null : canonicalIpv6(asked.accessIPv6),
@@ -122,6 +126,7 @@ async function writeServers(
       launchIndex: index,
       createdAt: now,
     })
+    if (group) await addGroupMember(trx, group.id, id)
     if (asked.tags && asked.tags.length > 0) await setServerTags(trx, id, asked.tags)
     await beginAction(trx, {
       serverId: id,
@@ -161,7 +166,7 @@ function answer(services: ApiServices, request: ApiRequest, plan: Plan, id: stri
 }
 
 /** Asked-for things that Lodge does not have yet are refused rather than left out in silence. */
-function refuseUnsupported({ server: asked, ...hints }: CreateBody): void {
+function refuseUnsupported({ server: asked }: CreateBody): void {
   if (Array.isArray(asked.networks) && asked.networks.length > 0)
     throw new LodgeError('badRequest', 'There are no networks yet: create the server with networks "none".')
   if (isTrue(asked.config_drive)) throw configDriveUnsupported()
@@ -169,8 +174,6 @@ function refuseUnsupported({ server: asked, ...hints }: CreateBody): void {
     throw new LodgeError('badRequest', 'File injection (personality) is not supported: use user_data.')
   if (asked.trusted_image_certificates != null)
     throw new LodgeError('badRequest', 'Certificates of image signatures are not supported.')
-  const group = (hints['os:scheduler_hints'] ?? hints['OS-SCH-HNT:scheduler_hints'])?.['group']
-  if (group !== undefined) throw new LodgeError('badRequest', `Instance group ${group} could not be found.`)
 }
 
 function countsOf(asked: CreateBody['server']): { minCount: number; maxCount: number } {

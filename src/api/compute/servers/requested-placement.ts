@@ -1,6 +1,8 @@
 import type { Config } from '../../../base/config.ts'
 import { LodgeError } from '../../../base/errors.ts'
+import { zonesOfHosts } from '../../../store/aggregates.ts'
 import { findHost } from '../../../store/host-facts.ts'
+import { listServices } from '../../../store/services.ts'
 import type { Db } from '../../../store/store.ts'
 import { denied } from '../../common/policy.ts'
 import type { Caller } from '../../common/route.ts'
@@ -41,13 +43,21 @@ export async function requestedPlacement(
       'badRequest',
       'A host in availability_zone cannot be combined with host or hypervisor_hostname.',
     )
-  if (zone !== '' && zone !== config.hosts.defaultAvailabilityZone)
+  if (zone !== '' && !(await isOpenZone(db, config, zone)))
     throw new LodgeError('badRequest', 'The requested availability zone is not available')
   return {
-    availabilityZone: zone === '' ? null : zone,
+    availabilityZone: zone === '' ? config.hosts.defaultScheduleZone : zone,
     forcedHost: forced ? await hostName(db, forcedName || undefined, forcedNode || undefined) : null,
     requestedHost: requested ? await hostName(db, asked.host, asked.hypervisor_hostname) : null,
   }
+}
+
+/** The default zone, and any other with a host that takes servers. */
+async function isOpenZone(db: Db, config: Config, zone: string): Promise<boolean> {
+  if (zone === config.hosts.defaultAvailabilityZone) return true
+  const zones = await zonesOfHosts(db)
+  const computes = await listServices(db, { binary: 'nova-compute' })
+  return computes.some(({ host, disabled }) => !disabled && zones.get(host) === zone)
 }
 
 async function hostName(db: Db, name?: string, hypervisorHostname?: string): Promise<string> {

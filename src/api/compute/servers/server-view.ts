@@ -20,6 +20,8 @@ export interface ServerSurroundings {
   hostStatus: string
   /** Zone of the host; null without one. */
   hostZone: string | null
+  /** Id of its server group; null: none, or not asked for. */
+  group: string | null
 }
 
 /** `detail` stands in lists, `update` answers a PUT. */
@@ -68,7 +70,7 @@ export function serverView(
   if (version >= 19) view['description'] = server.description
   if (version >= 26) view['tags'] = around.tags
   if (version >= 63) view['trusted_image_certificates'] = null
-  if (version >= 71 && form !== 'detail') view['server_groups'] = []
+  if (version >= 71 && form !== 'detail') view['server_groups'] = around.group === null ? [] : [around.group]
   if (version >= 73) view['locked_reason'] = server.lockedReason
   // Until 2.74 the answer to an update had only the basic properties.
   if (form === 'update' && version < 75) return view

@@ -1,7 +1,11 @@
+import type { Config } from '../../../base/config.ts'
 import { LodgeError } from '../../../base/errors.ts'
+import type { Server } from '../../../model/server.ts'
 import { updateServer, type ServerPatch } from '../../../store/servers.ts'
+import type { Db } from '../../../store/store.ts'
 import type { ApiServices, Route, VersionedSchema } from '../../common/route.ts'
 import { description, ipv4, ipv6, name, object, wrapped } from '../../common/schema-parts.ts'
+import { hostZones } from '../services/service-state.ts'
 import { canonicalIpv6 } from './canonical-ipv6.ts'
 import { diskConfig, hostnameAt } from './server-schema-parts.ts'
 import { requireServer } from './find-server.ts'
@@ -58,7 +62,7 @@ export const updateServerRoute = (services: ApiServices): Route => ({
     const updated = await services.store.transaction(async (trx) => {
       const server = await requireServer(trx, request)
       checkAllowed(server, 'update', request.caller)
-      const zone = server.host === null ? null : services.config.hosts.defaultAvailabilityZone
+      const zone = await zoneOfServer(trx, services.config, server)
       const patch: ServerPatch = {
         name: asked.name,
         description: asked.description,
@@ -75,6 +79,10 @@ export const updateServerRoute = (services: ApiServices): Route => ({
     return { body: { server: view } }
   },
 })
+
+async function zoneOfServer(trx: Db, { hosts }: Config, { host }: Server): Promise<string | null> {
+  return host === null ? null : (await hostZones(trx, hosts, [host]))(host)
+}
 
 /** null unpins, the zone where the server is pins it again, and no other will do. */
 function pinnedZone(asked: string | null | undefined, current: string | null): string | null | undefined {

@@ -1,4 +1,5 @@
 import { LodgeError } from '../../../base/errors.ts'
+import { removeHostFromAggregates } from '../../../store/aggregates.ts'
 import { deleteHost } from '../../../store/hosts.ts'
 import { serversOnHosts } from '../../../store/host-list.ts'
 import { deleteService, getService, listServices, type Service } from '../../../store/services.ts'
@@ -6,7 +7,7 @@ import { isUuid } from '../../common/formats.ts'
 import type { ApiRequest, ApiServices, Route } from '../../common/route.ts'
 import { isoMicroseconds } from '../../common/time.ts'
 import { queryPart, querySchemas, queryValue } from '../parameters.ts'
-import { changedAt, isServiceUp, zoneOf } from './service-state.ts'
+import { changedAt, hostZones, isServiceUp, zoneOf, type HostZones } from './service-state.ts'
 import { updateByName, updateByNameSchemas, updateByUuid, updateByUuidSchema } from './update-service.ts'
 
 export const serviceRoutes = (services: ApiServices): Route[] => [
@@ -23,7 +24,10 @@ export const serviceRoutes = (services: ApiServices): Route[] => [
         binary: filterOf(request, 'binary'),
         host: filterOf(request, 'host'),
       })
-      return { body: { services: found.map((service) => serviceView(services, service, request.version)) } }
+      const zones = await hostZones(services.store.db, services.config.hosts)
+      return {
+        body: { services: found.map((service) => serviceView(services, service, zones, request.version)) },
+      }
     },
   },
   {
@@ -48,7 +52,8 @@ export const serviceRoutes = (services: ApiServices): Route[] => [
     summary: 'Enables, disables or forces down a nova-compute',
     handler: async (request) => {
       const service = await updateByUuid(services, request)
-      return { body: { service: serviceView(services, service, request.version) } }
+      const zones = await hostZones(services.store.db, services.config.hosts, [service.host])
+      return { body: { service: serviceView(services, service, zones, request.version) } }
     },
   },
   {
@@ -66,12 +71,17 @@ export const serviceRoutes = (services: ApiServices): Route[] => [
 ]
 
 /** `forced_down` came with 2.11, UUIDs as ids with 2.53. */
-export function serviceView({ config, clock }: ApiServices, service: Service, version: number) {
+export function serviceView(
+  { config, clock }: ApiServices,
+  service: Service,
+  zones: HostZones,
+  version: number,
+) {
   return {
     id: version >= 53 ? service.id : service.number,
     binary: service.binary,
     host: service.host,
-    zone: zoneOf(service, config.hosts),
+    zone: zoneOf(service, zones),
     status: service.disabled ? 'disabled' : 'enabled',
     state: isServiceUp(service, clock.now(), config.hosts) ? 'up' : 'down',
     disabled_reason: service.disabledReason,
@@ -104,6 +114,7 @@ async function remove({ store }: ApiServices, request: ApiRequest): Promise<void
           'conflict',
           'Unable to delete compute service that is hosting instances. Migrate or delete the instances first.',
         )
+      await removeHostFromAggregates(trx, service.host)
       await deleteHost(trx, service.host)
     }
     await deleteService(trx, service.id)

@@ -1,0 +1,5 @@
+import type { ApiServices, Route } from '../common/route.ts'
+import { placementRoutes } from './placement-routes.ts'
+
+/** What Lodge has beyond OpenStack's APIs, below `/lodge/v1`. */
+export const lodgeRoutes = (services: ApiServices): Route[] => [...placementRoutes(services)]
