@@ -9,7 +9,7 @@ import { simulatedMachine } from '../../src/agent/machine.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { defaultConfig, type Config } from '../../src/base/config.ts'
 import { LodgeError } from '../../src/base/errors.ts'
-import { newRequestId, newUuid } from '../../src/base/ids.ts'
+import { newUuid } from '../../src/base/ids.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import type { Bus } from '../../src/bus/bus.ts'
 import type { Verb } from '../../src/contract/command.ts'
@@ -18,11 +18,7 @@ import {
   createSimulatedHypervisor,
   type SimulatedHypervisor,
 } from '../../src/hypervisor/simulated/simulated-hypervisor.ts'
-import { actionDeadline, type Action } from '../../src/model/action.ts'
-import type { Server } from '../../src/model/server.ts'
 import type { PowerState } from '../../src/model/server-state.ts'
-import { beginAction } from '../../src/store/actions.ts'
-import type { Stage } from '../functional/conductor/stage.ts'
 
 export interface SimulatedHosts {
   hypervisor(host: string): SimulatedHypervisor
@@ -34,13 +30,6 @@ export interface SimulatedHosts {
   homesOf(serverId: string): Promise<string[]>
   disksOf(serverId: string): Promise<string[]>
   powerOf(serverId: string, host: string): Promise<PowerState | undefined>
-  /** Asks for an action about a migration, as the API does. */
-  steer(
-    stage: Stage,
-    server: Server,
-    name: 'live_migration_cancel' | 'live_migration_force_complete',
-    migrationId: string,
-  ): Promise<Action | null>
   stop(): Promise<void>
 }
 
@@ -126,23 +115,6 @@ export async function startSimulatedHosts(
       hostsWhere(async (name) => (await partsOf(name).hypervisor.findDomain(serverId)) !== undefined),
     disksOf: (serverId) => hostsWhere(async (name) => (await partsOf(name).disks.list()).includes(serverId)),
     powerOf: async (serverId, host) => (await partsOf(host).hypervisor.findDomain(serverId))?.powerState,
-    async steer({ store, config: settings, conductor }, server, name, migrationId) {
-      const now = Date.now()
-      const action = await store.transaction((trx) =>
-        beginAction(trx, {
-          serverId: server.id,
-          name,
-          requestId: newRequestId(),
-          projectId: server.projectId,
-          userId: server.userId,
-          params: { migrationId },
-          now,
-          deadline: actionDeadline(name, now, settings.conductor),
-        }),
-      )
-      conductor().wake()
-      return action
-    },
     async stop() {
       for (const name of names) await stopAgent(name)
       rmSync(directory, { recursive: true, force: true })

@@ -8,6 +8,7 @@ import { powerState } from '../../../src/model/server-state.ts'
 import { listActions, listSteps } from '../../../src/store/actions.ts'
 import { listMigrations } from '../../../src/store/server-migrations.ts'
 import { startSimulatedHosts, type SimulatedHosts } from '../../support/simulated-hosts.ts'
+import { steerMigration } from '../../support/steer-migration.ts'
 import { openStage, type Stage } from './stage.ts'
 
 const anywhere: ActionParams['live-migration'] = { host: null, force: false, blockMigration: 'auto' }
@@ -100,7 +101,7 @@ describe('live migration', { timeout: 60_000 }, () => {
     await stage.until(async () => ((await migration())?.progress.memoryTotalBytes ?? 0) > 0)
     const { id } = await migration()
     assert.deepEqual((await allocations()).length, 2, 'both hosts are held while it lasts')
-    assert.ok(await hosts.steer(stage, server, 'live_migration_cancel', id))
+    assert.ok(await steerMigration(stage, server, 'live_migration_cancel', id))
     const stayed = await finish()
     assert.deepEqual([stayed.host, stayed.vmState, stayed.taskState], [server.host, 'active', null])
     assert.equal((await migration()).status, 'cancelled')
@@ -114,7 +115,7 @@ describe('live migration', { timeout: 60_000 }, () => {
     await begin()
     await untilStatus('running')
     await stage.until(async () => ((await migration())?.progress.memoryTotalBytes ?? 0) > 0)
-    assert.ok(await hosts.steer(stage, server, 'live_migration_force_complete', (await migration()).id))
+    assert.ok(await steerMigration(stage, server, 'live_migration_force_complete', (await migration()).id))
     const moved = await finish()
     assert.notEqual(moved.host, server.host)
     assert.equal(moved.powerState, powerState.RUNNING)

@@ -17,6 +17,7 @@ import {
 } from '../../../src/model/action.ts'
 import { allowedStates } from '../../../src/model/allowed-states.ts'
 import type { Server } from '../../../src/model/server.ts'
+import type { ServerImage } from '../../../src/model/server-spec.ts'
 import type { TaskState } from '../../../src/model/server-state.ts'
 import { beginAction } from '../../../src/store/actions.ts'
 import { getServer, insertServer } from '../../../src/store/servers.ts'
@@ -51,6 +52,8 @@ export interface CreateOptions {
   params?: ActionParams['create']
   availabilityZone?: string
   requestId?: string
+  /** Absent: one that exists nowhere. */
+  image?: ServerImage
 }
 
 export async function openStage(
@@ -165,7 +168,7 @@ function newServer(options: CreateOptions, now: number) {
       swapMiB: 0,
       extraSpecs: {},
     },
-    image: {
+    image: options.image ?? {
       id: 'image',
       name: 'image',
       diskFormat: 'qcow2' as const,
