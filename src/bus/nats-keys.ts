@@ -11,10 +11,17 @@ export interface FleetKeys {
   /** Seeds: whoever has the operator's may change the account, whoever has the account's may add agents. */
   operatorSeed: string
   accountSeed: string
+  /** The operator's claims, as they were first written: nats-server takes no others without a restart. */
+  operatorJwt: string
 }
 
-export function newFleetKeys(): FleetKeys {
-  return { operatorSeed: seedText(createOperator()), accountSeed: seedText(createAccount()) }
+export async function newFleetKeys(): Promise<FleetKeys> {
+  const operator = createOperator()
+  return {
+    operatorSeed: seedText(operator),
+    accountSeed: seedText(createAccount()),
+    operatorJwt: await encodeOperator('lodge', operator, {}, v2),
+  }
 }
 
 /** The claims that nats-server is configured with. Users in `revoked` (by public key) are refused. */
@@ -25,7 +32,7 @@ export async function serverClaims(
   const operatorKey = fromSeed(bytes(keys.operatorSeed))
   const accountKey = fromSeed(bytes(keys.accountSeed))
   return {
-    operator: await encodeOperator('lodge', operatorKey, {}, v2),
+    operator: keys.operatorJwt,
     account: await encodeAccount(
       'lodge',
       accountKey,

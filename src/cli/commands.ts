@@ -6,6 +6,7 @@ import { controller } from './controller.ts'
 import { doctor } from './doctor.ts'
 import { fleetInit } from './fleet-init.ts'
 import { hostInvite } from './host-invite.ts'
+import { hostRevoke } from './host-revoke.ts'
 import { labCommands } from './lab-commands.ts'
 import { status } from './status.ts'
 import { up } from './up.ts'
@@ -31,6 +32,7 @@ export const commands: Command[] = [
   fleetInit,
   controller,
   hostInvite,
+  hostRevoke,
   agentJoin,
   agentStatus,
   agent,

@@ -12,6 +12,8 @@ export interface FleetFiles {
   credentials: string
   /** What nats-server is started with. */
   serverConfig: string
+  /** Public keys that count no more, each with the second of its revocation. */
+  revoked: string
 }
 
 export interface ServerSettings {
@@ -29,6 +31,7 @@ export const fleetFiles = (stateDirectory: string): FleetFiles => {
     keys: join(directory, 'keys.json'),
     credentials: join(directory, 'controller.creds'),
     serverConfig: join(directory, 'nats-server.conf'),
+    revoked: join(directory, 'revoked.json'),
   }
 }
 
@@ -39,11 +42,30 @@ export const fleetFiles = (stateDirectory: string): FleetFiles => {
 export async function initFleet(stateDirectory: string, server: ServerSettings): Promise<FleetFiles> {
   const files = fleetFiles(stateDirectory)
   mkdirSync(files.directory, { recursive: true, mode: 0o700 })
-  if (!existsSync(files.keys)) writeWhole(files.keys, `${JSON.stringify(newFleetKeys(), null, 2)}\n`)
+  if (!existsSync(files.keys)) writeWhole(files.keys, `${JSON.stringify(await newFleetKeys(), null, 2)}\n`)
   const keys = readFleetKeys(stateDirectory)!
   if (!existsSync(files.credentials))
     writeWhole(files.credentials, await controllerCredentials(keys.accountSeed))
-  await writeServerConfig(files, keys, server, {})
+  const { host, port, tls } = server
+  await writeServerConfig(files, keys, {
+    host,
+    port,
+    ...(tls && { tls: { cert_file: resolve(tls.certificateFile), key_file: resolve(tls.keyFile) } }),
+  })
+  return files
+}
+
+/**
+ * Writes nats-server's configuration anew without the key. It counts no more once nats-server has read that.
+ * @throws LodgeError badRequest when this state directory has no fleet
+ */
+export async function revokeKey(stateDirectory: string, publicKey: string, now: number): Promise<FleetFiles> {
+  const files = fleetFiles(stateDirectory)
+  const keys = readFleetKeys(stateDirectory)
+  if (!keys) throw new LodgeError('badRequest', `There are no keys of a fleet in ${files.directory}`)
+  const revoked = { ...readJson(files.revoked), [publicKey]: Math.floor(now / 1000) }
+  writeWhole(files.revoked, `${JSON.stringify(revoked, null, 2)}\n`)
+  await writeServerConfig(files, keys, readJson(files.serverConfig) ?? {})
   return files
 }
 
@@ -53,8 +75,8 @@ export function readFleetKeys(stateDirectory: string): FleetKeys | undefined {
   if (!existsSync(path)) return undefined
   try {
     const keys = JSON.parse(readFileSync(path, 'utf8')) as Partial<FleetKeys>
-    if (typeof keys.accountSeed === 'string' && typeof keys.operatorSeed === 'string')
-      return keys as FleetKeys
+    const all = [keys.accountSeed, keys.operatorSeed, keys.operatorJwt]
+    if (all.every((value) => typeof value === 'string')) return keys as FleetKeys
   } catch (cause) {
     throw new LodgeError('badRequest', `Cannot read the fleet's keys in ${path}`, { cause })
   }
@@ -63,26 +85,22 @@ export function readFleetKeys(stateDirectory: string): FleetKeys | undefined {
 
 /**
  * nats-server reads JSON. Agents are not named in it: their claims are signed by the account, so that one joins
- * without a change here. Users in `revoked` (by public key, with the second of their revocation) are refused.
+ * without a change here. What an operator has added to the file stays.
  */
-async function writeServerConfig(
-  files: FleetFiles,
-  keys: FleetKeys,
-  server: ServerSettings,
-  revoked: Record<string, number>,
-): Promise<void> {
+async function writeServerConfig(files: FleetFiles, keys: FleetKeys, server: object): Promise<void> {
+  const revoked = readJson(files.revoked) as Record<string, number> | undefined
   const claims = await serverClaims(keys, revoked)
   const config = {
-    host: server.host,
-    port: server.port,
-    ...(server.tls && {
-      tls: { cert_file: resolve(server.tls.certificateFile), key_file: resolve(server.tls.keyFile) },
-    }),
+    ...server,
     operator: claims.operator,
     resolver: 'MEMORY',
     resolver_preload: { [claims.accountId]: claims.account },
   }
   writeWhole(files.serverConfig, `${JSON.stringify(config, null, 2)}\n`)
+}
+
+function readJson(path: string): object | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as object) : undefined
 }
 
 /** Whole or not at all, for its owner only. */

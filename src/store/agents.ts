@@ -84,6 +84,17 @@ export async function saveAgent(db: Db, agent: Omit<AgentRecord, 'revokedAt'>): 
     .execute()
 }
 
+/** The agent whose key counts no more; undefined when there is none. */
+export async function revokeAgent(db: Db, host: string, now: number): Promise<AgentRecord | undefined> {
+  await db
+    .updateTable('agents')
+    .set({ revoked_at: now })
+    .where('host', '=', host)
+    .where('revoked_at', 'is', null)
+    .execute()
+  return findAgent(db, host)
+}
+
 const recordOf = (row: Selectable<AgentsTable>): AgentRecord => ({
   host: row.host,
   publicKey: row.public_key,

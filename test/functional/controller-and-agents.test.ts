@@ -10,9 +10,11 @@ import { systemClock } from '../../src/base/clock.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import { loadConfig } from '../../src/base/load-config.ts'
 import { newUuid } from '../../src/base/ids.ts'
+import { connectNats } from '../../src/bus/nats-connect.ts'
 import { newAgentKey, subjectOfClaims } from '../../src/bus/nats-keys.ts'
 import { startAgentProcess, type AgentProcess } from '../../src/daemon/agent-process.ts'
 import { startController, type Controller } from '../../src/daemon/controller.ts'
+import { revokeKey } from '../../src/daemon/fleet.ts'
 import { joinFleet } from '../../src/daemon/join-fleet.ts'
 import { readMembership } from '../../src/daemon/membership.ts'
 import { createRemoteImages } from '../../src/daemon/remote-images.ts'
@@ -182,6 +184,31 @@ describe('a controller and agents that speak over NATS', { timeout: 180_000 }, (
     await assert.rejects(fetchAs(createRemoteImages(member, late)), { kind: 'forbidden' })
     const bare = await fetch(`${controller.url}/lodge/v1/agent-images/${imageId}`)
     assert.equal(bare.status, 401)
+  })
+
+  test('a host whose key is revoked is shut out, of images at once and of NATS when it reads its configuration', async () => {
+    await joinAs('six', (await invite({ host: 'six' })).token)
+    const member = readMembership(stateOf('six'))!
+    const connection = () => connectNats({ ...member, url: member.natsUrl, name: 'six' })
+    await (await connection()).close()
+    const { agent: six } = (await api.must('DELETE', '/lodge/v1/agents/six')).body
+    const { agents } = (await api.must('GET', '/lodge/v1/agents')).body
+    assert.deepEqual(
+      agents.find((one: { host: string }) => one.host === 'six'),
+      six,
+    )
+    await assert.rejects(createRemoteImages(member, systemClock).fetch(imageId, join(directory, 'revoked')), {
+      kind: 'forbidden',
+    })
+    await revokeKey(nats.state, six.public_key, Date.now())
+    nats.reload()
+    await until('the refusal', 20_000, async () => {
+      const open = await connection().catch((error) => assert.equal(error.kind, 'unauthorized'))
+      await open?.close()
+      return !open
+    })
+    assert.equal((await api.call('DELETE', '/lodge/v1/agents/nobody')).status, 404)
+    await reach(await create('after'), 'ACTIVE')
   })
 
   test('an agent fills snapshots of its own servers, and no other image', async () => {

@@ -7,9 +7,11 @@ import {
   findInvite,
   insertInvite,
   listAgents,
+  revokeAgent,
   saveAgent,
   trimInvites,
   useInvite,
+  type AgentRecord,
   type Invite,
 } from '../../store/agents.ts'
 import type { ApiServices, Route } from '../common/route.ts'
@@ -112,16 +114,33 @@ export const joinRoutes = ({ store, clock, log }: ApiServices, door: FleetDoor):
     summary: 'Lists the hosts that have joined, with their keys',
     handler: async () => ({
       body: {
-        agents: (await listAgents(store.db)).map((agent) => ({
-          host: agent.host,
-          public_key: agent.publicKey,
-          joined_at: isoTime(agent.joinedAt),
-          simulated: agent.host === simulatedFleet,
-        })),
+        agents: (await listAgents(store.db)).map(agentView),
       },
     }),
   },
+  {
+    method: 'DELETE',
+    path: '/agents/:host',
+    policy: 'lodge:agents:delete',
+    role: 'admin',
+    success: 200,
+    summary: 'Revokes the key of a host’s agent; nats-server learns it by its configuration',
+    handler: async ({ params: { host = '' } }) => {
+      const agent = await revokeAgent(store.db, host, clock.now())
+      if (!agent) throw new LodgeError('notFound', `No host ${host.slice(0, 255)} has joined.`)
+      log.info({ host }, 'the key of a host is revoked')
+      return { body: { agent: agentView(agent) } }
+    },
+  },
 ]
+
+const agentView = (agent: AgentRecord): object => ({
+  host: agent.host,
+  public_key: agent.publicKey,
+  joined_at: isoTime(agent.joinedAt),
+  revoked_at: agent.revokedAt === null ? null : isoTime(agent.revokedAt),
+  simulated: agent.host === simulatedFleet,
+})
 
 /** Used and expired ones are kept for a while, so that who uses one learns why it is refused. */
 const keepUsedMs = 7 * 24 * 3_600_000
