@@ -3,7 +3,8 @@ import type { Clock } from '../base/clock.ts'
 import type { Config } from '../base/config.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
-import type { Command, Outcome, Verb } from '../contract/command.ts'
+import type { Command, Outcome, Query, QueryName, Verb } from '../contract/command.ts'
+import type { DiskTransfer } from '../contract/disk-transfer.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
 import type { CensusEntry, Report } from '../contract/report.ts'
 import type { DomainSummary, Hypervisor } from '../hypervisor/hypervisor.ts'
@@ -11,6 +12,8 @@ import { powerState } from '../model/server-state.ts'
 import { cachedCapabilities } from './cached-capabilities.ts'
 import { takeCensus } from './census.ts'
 import { checkCommand } from './check-command.ts'
+import { createDiskOffers } from './disk-transfer/disk-offers.ts'
+import { createInProcessDiskTransfer } from './disk-transfer/in-process-transfer.ts'
 import type { Disks } from './disk/disks.ts'
 import { createDomainWatch, isActive } from './domain-watch.ts'
 import { faultOf } from './fault.ts'
@@ -40,8 +43,12 @@ export interface AgentOptions {
   disks: Disks
   bus: Bus
   images: ImageTransfer
+  /** Without one disks can be sent within this host alone. */
+  transfer?: DiskTransfer
   journal: Journal
   machine: Machine
+  /** Its servers may be moved while it is away: at start it does nothing of its own before a controller agrees. */
+  awaitsAdmission?: boolean
   clock: Clock
   log: Logger
 }
@@ -75,12 +82,16 @@ export function createAgent(options: AgentOptions): Agent {
   const journal = options.journal.forHost(hostName)
   const capabilities = cachedCapabilities(hypervisor)
   const watch = createDomainWatch(hypervisor, clock)
+  const transfer = options.transfer ?? createInProcessDiskTransfer()
+  const offers = createDiskOffers(hostName, disks, transfer)
   const context: VerbContext = {
     host: hostName,
     hypervisor,
     capabilities: capabilities.get,
     disks,
     images: options.images,
+    transfer,
+    offers,
     watch,
     recordedSpec: journal.spec,
     settings: config,
@@ -120,10 +131,15 @@ export function createAgent(options: AgentOptions): Agent {
       }
       return intake.command(command)
     },
-    query: (query) => answerQuery(context, query),
+    async query(query) {
+      if (query.name === 'admit') return admit() as never
+      return answerQuery(context, query as Query<Exclude<QueryName, 'admit'>>) as never
+    },
   }
   const stopped = new AbortController()
   let leaveBus: (() => Promise<void>) | undefined
+  let stopReceiving: (() => Promise<void>) | undefined
+  let awaiting = options.awaitsAdmission === true
   let comingOnline: Promise<void> | undefined
 
   function tellPower(command: Command, outcome: Outcome): void {
@@ -185,7 +201,14 @@ export function createAgent(options: AgentOptions): Agent {
   async function reconcile(): Promise<void> {
     if (!hypervisor.connected) return
     const servers = await takeCensus({ hypervisor, disks, journal, intake, watch })
-    await send({ version: 1, type: 'census', host: hostName, at: clock.now(), servers })
+    await send({
+      version: 1,
+      type: 'census',
+      host: hostName,
+      at: clock.now(),
+      servers,
+      ...(awaiting ? { awaitsAdmission: true } : {}),
+    })
     for (const entry of servers) {
       if (!entry.busy) powerReports.told(entry.serverId, entry.powerState)
       await followCounted(entry)
@@ -222,9 +245,10 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function comeOnline(): Promise<void> {
     if (hypervisor.kind === 'simulated') await restoreSimulatedGuests(context, journal)
-    intake.recover()
-    await afterBoot()
+    if (awaiting) intake.hold()
+    else await takeUpWork()
     if (stopped.signal.aborted) return
+    stopReceiving = await transfer.serve(hostName, offers)
     leaveBus = await bus.serve(hostName, endpoint)
     await beat()
     await count()
@@ -233,6 +257,20 @@ export function createAgent(options: AgentOptions): Agent {
     repeat({ clock, ms: config.reconcileSeconds * 1000, seed: hostName, signal: stopped.signal }, count)
     if (config.imageCacheHours > 0)
       repeat({ clock, ms: hourMs, seed: hostName, signal: stopped.signal }, sweepImages)
+  }
+
+  async function takeUpWork(): Promise<void> {
+    intake.recover()
+    await afterBoot()
+  }
+
+  /** What moved away is gone from this host: the rest is its own. */
+  async function admit(): Promise<object> {
+    if (!awaiting) return {}
+    awaiting = false
+    log.info('admitted by the controller')
+    await takeUpWork()
+    return {}
   }
 
   async function afterBoot(): Promise<void> {
@@ -268,6 +306,7 @@ export function createAgent(options: AgentOptions): Agent {
       unsubscribe()
       await comingOnline?.catch(() => {})
       await leaveBus?.()
+      await stopReceiving?.()
       await intake.stop()
       powerReports.stop()
       watch.stop()

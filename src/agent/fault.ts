@@ -38,6 +38,12 @@ const sentences: Record<Verb, (host: string) => string> = {
   unpause: (host) => `Host ${host} could not unpause the server.`,
   suspend: (host) => `Host ${host} could not suspend the server.`,
   resume: (host) => `Host ${host} could not resume the server.`,
+  resizePrepare: (host) => `Host ${host} could not make ready to take the server.`,
+  resizeSend: (host) => `Host ${host} could not send the server's disks.`,
+  resizeFinish: (host) => `Host ${host} could not take the server over.`,
+  resizeDiscard: (host) => `Host ${host} could not remove what had come of the server.`,
+  resizeReturn: (host) => `Host ${host} could not take the server back.`,
+  resizeForget: (host) => `Host ${host} could not remove the server's former disks.`,
   snapshot: (host) => `Host ${host} could not make an image of the server.`,
   migrateCheckDestination: (host) => `Host ${host} cannot take the server.`,
   migrateCheckSource: (host) => `Host ${host} could not find out whether the server can be moved.`,
@@ -50,10 +56,17 @@ const sentences: Record<Verb, (host: string) => string> = {
   migrateRollbackDestination: (host) => `Host ${host} could not remove what it had made for the server.`,
 }
 
-/** What keeps one host from building need not trouble another. */
+/** What keeps one host from building or taking a server need not trouble another. */
+const triedElsewhere: ReadonlySet<Verb> = new Set<Verb>([
+  'spawn',
+  'resizePrepare',
+  'resizeSend',
+  'resizeFinish',
+])
+
 function retryOf(error: LodgeError, verb: Verb): Fault['retry'] {
   if (!isOfHost(error) && kindsOfRequest.includes(error.kind)) return 'never'
-  if (verb === 'spawn') return 'other-host'
+  if (triedElsewhere.has(verb)) return 'other-host'
   return error.retryable ? 'same-host' : 'never'
 }
 

@@ -22,6 +22,11 @@ export interface Intake {
   command(command: Command): Promise<Outcome>
   /** Takes up the commands that the last run of the agent left unfinished. */
   recover(): void
+  /**
+   * Until `recover` leaves what the last run left, except where a new command comes for the same server: that ends what
+   * is older if it destroys the server, and comes after it otherwise.
+   */
+  hold(): void
   /** Commands or other work for the server are queued or running. */
   busy(serverId: string): boolean
   /** Which servers are busy at any time from now until `end`. */
@@ -59,6 +64,21 @@ export function createIntake(options: IntakeOptions): Intake {
   /** Work that was left alone, by server; forgotten when a newer command takes the server up again. */
   const abandoned = new Map<string, Set<Promise<Done>>>()
   let stopping = false
+  let held: Command[] | undefined
+
+  async function takeUpBefore(newer: Command): Promise<void> {
+    const earlier = held?.filter(({ serverId }) => serverId === newer.serverId) ?? []
+    if (earlier.length === 0) return
+    held = held?.filter(({ serverId }) => serverId !== newer.serverId)
+    for (const command of earlier.filter(({ id }) => id !== newer.id)) {
+      if (newer.verb !== 'destroy') void begin(command, false)
+      else {
+        const gone = new LodgeError('conflict', reasons.destroy ?? '')
+        const outcome: Outcome = { ok: false, fault: faultOf(gone, command.verb, host) }
+        await journal.finish(command, outcome, undefined, clock.now())
+      }
+    }
+  }
 
   function begin(command: Command, isNew: boolean): Promise<Outcome> {
     const abort = new AbortController()
@@ -204,12 +224,21 @@ export function createIntake(options: IntakeOptions): Intake {
       const running = runs.get(command.id)
       if (running) return running.outcome
       const recorded = journal.find(command.id)
+      if (held) {
+        await takeUpBefore(command)
+        const meanwhile = runs.get(command.id)
+        if (meanwhile) return meanwhile.outcome
+      }
       if (recorded === undefined || recorded === 'accepted') return begin(command, recorded === undefined)
       return recorded
     },
+    hold() {
+      held = journal.unfinished()
+    },
     recover() {
-      const unfinished = journal.unfinished().filter(({ id }) => !runs.has(id))
+      const unfinished = (held ?? journal.unfinished()).filter(({ id }) => !runs.has(id))
       if (unfinished.length > 0) log.info({ commands: unfinished.length }, 'taking up unfinished commands')
+      held = undefined
       for (const command of unfinished) void begin(command, false)
     },
     busy: (serverId) => queues.busy(serverId),
@@ -239,13 +268,23 @@ const abandonAfterMs = 10_000
 const reasons: Partial<Record<Verb, string>> = {
   destroy: 'The server is being deleted',
   reboot: 'A hard reboot was asked for meanwhile',
+  resizeReturn: 'The move was taken back',
+  resizeDiscard: 'The move was taken back',
+}
+
+/** What takes a move back ends it. */
+const undoes: Partial<Record<Verb, Verb[]>> = {
+  resizeReturn: ['resizeSend'],
+  resizeDiscard: ['resizePrepare', 'resizeFinish'],
 }
 
 const isReboot = (command: Command, type: 'SOFT' | 'HARD'): boolean =>
   command.verb === 'reboot' && (command as Command<'reboot'>).params.type === type
 
 const supersedesOthers = (command: Command): boolean =>
-  command.verb === 'destroy' || isReboot(command, 'HARD')
+  command.verb === 'destroy' || command.verb in undoes || isReboot(command, 'HARD')
 
 const isSuperseded = (older: Command, newer: Command): boolean =>
-  newer.verb === 'destroy' ? older.verb !== 'destroy' : isReboot(older, 'SOFT')
+  newer.verb === 'destroy'
+    ? older.verb !== 'destroy'
+    : (undoes[newer.verb]?.includes(older.verb) ?? isReboot(older, 'SOFT'))

@@ -8,7 +8,7 @@ import type { VerbContext } from './server/verb.ts'
  * Answers a question. Nothing is changed or journaled.
  * @throws LodgeError badRequest, notImplemented, or what the hypervisor threw
  */
-export async function answerQuery<Q extends QueryName>(
+export async function answerQuery<Q extends Exclude<QueryName, 'admit'>>(
   context: VerbContext,
   query: Query<Q>,
 ): Promise<QueryTable[Q]['result']> {
@@ -20,7 +20,7 @@ export async function answerQuery<Q extends QueryName>(
 }
 
 const answers: {
-  [Q in QueryName]: (
+  [Q in Exclude<QueryName, 'admit'>]: (
     context: VerbContext,
     params: QueryTable[Q]['params'],
   ) => Promise<QueryTable[Q]['result']>

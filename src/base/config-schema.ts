@@ -34,6 +34,8 @@ const rules: Record<string, Rule> = {
   'scheduler.imagePropertiesSetting': { items: { type: 'string', pattern: '^[^=]+(=-?[0-9.]+)?$' } },
   'scheduler.maxServersPerHost': { type: 'integer', minimum: 1 },
   'scheduler.metricsSetting': { items: { type: 'string', pattern: '^[^=]+=-?[0-9.]+$' } },
+  'fleet.drainParallel': { type: 'integer', minimum: 1, maximum: 1000 },
+  'fleet.fenceCommand': { type: 'array', items: { type: 'string', minLength: 1 } },
   'hosts.defaultAvailabilityZone': { minLength: 1, pattern: '^[^:]+$' },
   'hosts.defaultScheduleZone': { type: ['string', 'null'], pattern: '^[^:]+$' },
   'agent.hostName': { type: ['string', 'null'], minLength: 1, maxLength: 255, pattern: '^[A-Za-z0-9._-]+$' },

@@ -55,6 +55,21 @@ export interface Config {
     /** Largest image, MiB; 0: any size. */
     maxSizeMiB: number
   }
+  fleet: {
+    /** A resize may stay on its host. */
+    resizeOnSameHost: boolean
+    /** Moves of one drain that are under way at once. */
+    drainParallel: number
+    /** Evacuates the servers of hosts that are down, once the fence command said that they are off. */
+    autoEvacuate: boolean
+    /**
+     * The program and its arguments that cut off a host for good, `{host}` standing for its name; it ends with status
+     * 0 only when the host is off. Without one nothing is evacuated by itself.
+     */
+    fenceCommand: string[]
+    /** How long a host must be down before it is fenced. */
+    evacuateAfterSeconds: number
+  }
   hosts: {
     /** A host whose last report is older than this counts as down, seconds. */
     downAfterSeconds: number
@@ -68,6 +83,10 @@ export interface Config {
     actionTimeoutSeconds: number
     /** The agent ends migrations of its own by `agent.migration.timeoutSeconds`; this is for when it does not. */
     migrationTimeoutSeconds: number
+    /** Of actions that may send whole disks between hosts. */
+    moveTimeoutSeconds: number
+    /** A resize that nobody confirmed in this time is confirmed by itself; 0: never. */
+    resizeConfirmSeconds: number
     /** How long a deleted server is remembered, with its actions; 0: for ever. */
     keepDeletedDays: number
   }
@@ -150,11 +169,20 @@ export const defaultConfig: Config = {
   scheduler: defaultSchedulerConfig,
   image: { reserveMiB: 1024, maxSizeMiB: 0 },
   hosts: { downAfterSeconds: 60, defaultAvailabilityZone: 'nova', defaultScheduleZone: null },
+  fleet: {
+    resizeOnSameHost: false,
+    drainParallel: 4,
+    autoEvacuate: false,
+    fenceCommand: [],
+    evacuateAfterSeconds: 120,
+  },
   conductor: {
     leaseSeconds: 60,
     buildTimeoutSeconds: 600,
     actionTimeoutSeconds: 900,
     migrationTimeoutSeconds: 86_400,
+    moveTimeoutSeconds: 14_400,
+    resizeConfirmSeconds: 0,
     keepDeletedDays: 90,
   },
   agent: {

@@ -14,6 +14,7 @@ import { createOwnerNames } from './owner-names.ts'
 import { createPurge } from './purge.ts'
 import { createRegistrar } from './reports/registrar.ts'
 import { listenToReports } from './reports/listen.ts'
+import { createResizeSweep } from './resize-sweep.ts'
 import { createRuns } from './runs.ts'
 
 export interface ConductorOptions {
@@ -79,6 +80,7 @@ export function createConductor(options: ConductorOptions): Conductor {
   })
   const registrar = createRegistrar(context)
   const purge = createPurge(context)
+  const sweepResizes = createResizeSweep(context)
   const leaseMs = config.conductor.leaseSeconds * 1000
 
   const stopping = new AbortController()
@@ -161,6 +163,7 @@ export function createConductor(options: ConductorOptions): Conductor {
           wake()
         } else if (takeOver) wake()
         await purge(now)
+        await sweepResizes(now)
       } catch (error) {
         log.error({ err: error }, 'the conductor could not write; the next tick tries again')
       }

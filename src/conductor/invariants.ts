@@ -106,13 +106,28 @@ const invariants: Invariant[] = [
   },
   {
     query: `select s.id, a.host from allocations a join servers s on s.id = a.server_id
-      where s.deleted_at is null and (s.host is null or s.host <> a.host) and not ${hasLiveAction}`,
+      where s.deleted_at is null and (s.host is null or s.host <> a.host) and not ${hasLiveAction}
+      and coalesce(s.resize_json, '') not like '%"' || a.host || '"%'
+      and not exists (select 1 from migrations m where m.server_id = s.id and m.type = 'evacuation'
+        and m.status = 'done' and m.source_host = a.host)`,
     sentence: (row) => `host ${row.host} holds an allocation for server ${row.id}, which is not on it`,
   },
   {
     query: `select s.id from servers s where s.vm_state = 'error' and s.deleted_at is null and s.host is null
       and not exists (select 1 from server_faults f where f.server_id = s.id) and not ${hasLiveAction} and not ${isOverruled}`,
     sentence: (row) => `server ${row.id} was never placed and has no fault that says why`,
+  },
+  {
+    query: `select s.id from servers s
+      where s.deleted_at is null and s.vm_state = 'resized' and s.resize_json is null`,
+    sentence: (row) => `server ${row.id} waits for the confirmation of a resize that nobody knows`,
+  },
+  {
+    query: `select m.server_id as id, m.status as state from migrations m
+      where m.type in ('resize', 'migration')
+      and m.status in ('pre-migrating', 'migrating', 'post-migrating', 'confirming', 'reverting')
+      and not exists (select 1 from actions a where a.server_id = m.server_id and a.finished_at is null)`,
+    sentence: (row) => `a migration of server ${row.id} is ${row.state} and no action works on it`,
   },
   sumsOf('vcpus'),
   sumsOf('memory_mib'),

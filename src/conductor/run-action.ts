@@ -248,6 +248,7 @@ async function unwind(run: Run, scene: ActionScene, fault: Fault): Promise<Place
     const sent = plan && (await sendUndo(run, scene, step, plan))
     if (sent?.kind === 'interrupted' && sent.reason === 'shutdown') return 'ended'
     changes.push({ step, sent, host: plan?.host ?? null })
+    if (step.undo.barrier && sent && sent.kind !== 'ok') break
   }
   return { scene, at: { kind: 'undone', fault, changes } }
 }

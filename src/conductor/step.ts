@@ -65,6 +65,8 @@ export interface Step {
     command?(scene: ActionScene): Promise<CommandPlan | null>
     /** `result` is the command's; undefined when there was none, or it failed. */
     write?(trx: Db, scene: ActionScene, result: unknown): Promise<Change>
+    /** When its command fails nothing of the steps before is undone: it would not be safe. */
+    barrier?: boolean
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ErrorKind } from '../base/errors.ts'
 import type { PowerState } from '../model/server-state.ts'
 import type { ServerSpec } from '../model/server-spec.ts'
+import type { DiskOffer } from './disk-transfer.ts'
 
 /** What a controller may ask of an agent: for each verb what goes in and what comes back. */
 export interface CommandTable {
@@ -22,6 +23,24 @@ export interface CommandTable {
   suspend: { params: object; result: ServerResult }
   resume: { params: { spec: ServerSpec }; result: ServerResult }
   /** Copies the root disk into an image whose record exists already, and hands the bytes to the image transfer. */
+  /** At the destination: fetches what the server's disks stand on, and offers to take the disks. */
+  resizePrepare: { params: { spec: ServerSpec; migrationId: string }; result: { offer: DiskOffer } }
+  /** At the source: shuts the guest down, puts its disks aside and sends a copy of them. */
+  resizeSend: {
+    params: { migrationId: string; offer: DiskOffer; timeoutSeconds: number; retrySeconds: number }
+    result: ServerResult
+  }
+  /** At the destination: what has come becomes the server's disks, grown to the flavor. Starts it where asked. */
+  resizeFinish: {
+    params: { spec: ServerSpec; migrationId: string; start: boolean }
+    result: SpawnResult
+  }
+  /** At the destination: removes what that migration brought, and nothing else. */
+  resizeDiscard: { params: { migrationId: string }; result: object }
+  /** At the source: the disks that were put aside are the server's again. Starts it where asked. */
+  resizeReturn: { params: { spec: ServerSpec; start: boolean }; result: ServerResult }
+  /** At the source: removes the disks that were put aside. */
+  resizeForget: { params: object; result: object }
   snapshot: { params: { imageId: string; diskFormat: 'qcow2' | 'raw' }; result: SnapshotResult }
 
   /** May the guest come here? Leaves a probe by which the source finds out whether both see the same files. */
@@ -133,6 +152,8 @@ export type Outcome<V extends Verb = Verb> =
 
 /** Questions that change nothing and are not journaled. */
 export interface QueryTable {
+  /** The controller has judged the host's census; see CensusReport.awaitsAdmission. */
+  admit: { params: { censusAt: number }; result: object }
   /** The last `length` lines (all when null) of the serial console, at most 100 KiB, control characters removed. */
   consoleOutput: { params: { serverId: string; length: number | null }; result: { output: string } }
   /** Power state of one server, straight from the hypervisor. NOSTATE when it has no domain. */

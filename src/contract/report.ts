@@ -46,6 +46,11 @@ export interface CensusReport {
   host: string
   at: number
   servers: CensusEntry[]
+  /**
+   * The host has been away. Until the controller has looked at this and says `admit`, it takes up no work of its own and
+   * starts no guest: its servers may live elsewhere by now.
+   */
+  awaitsAdmission?: boolean
 }
 
 export interface CensusEntry {

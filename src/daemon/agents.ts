@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createAgent, type AgentOptions } from '../agent/agent.ts'
+import { createInProcessDiskTransfer } from '../agent/disk-transfer/in-process-transfer.ts'
 import { createFileDisks } from '../agent/disk/file-disks.ts'
 import { createSimulatedDisks } from '../agent/disk/simulated-disks.ts'
 import { openJournal } from '../agent/journal.ts'
@@ -40,8 +41,19 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
       ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, peers, index + 1))
       : [await realHost(options)]
   const journal = openJournal(state.journal)
+  const transfer = createInProcessDiskTransfer()
   const agents = parts.map((part) =>
-    createAgent({ ...part, config: config.agent, bus, images, journal, clock, log }),
+    createAgent({
+      ...part,
+      config: config.agent,
+      awaitsAdmission: hosts > 1,
+      bus,
+      images,
+      transfer,
+      journal,
+      clock,
+      log,
+    }),
   )
   const stop = async (): Promise<void> => {
     await Promise.all(agents.map((agent) => agent.stop()))

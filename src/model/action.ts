@@ -1,4 +1,5 @@
 import type { Config } from '../base/config.ts'
+import type { ServerFlavor } from './server-spec.ts'
 
 /** Actions that the conductor works on, with Nova's names. */
 export const conductedActions = [
@@ -15,6 +16,11 @@ export const conductedActions = [
   'live-migration',
   'live_migration_cancel',
   'live_migration_force_complete',
+  'resize',
+  'migrate',
+  'confirmResize',
+  'revertResize',
+  'evacuate',
 ] as const
 export type ConductedAction = (typeof conductedActions)[number]
 
@@ -51,6 +57,18 @@ export interface ActionParams {
   /** The record's UUID. */
   live_migration_cancel: { migrationId: string }
   live_migration_force_complete: { migrationId: string }
+  resize: { flavor: ServerFlavor }
+  /** Cold; without a host the scheduler chooses. */
+  migrate: { host?: string | null }
+  confirmResize: object
+  revertResize: object
+  evacuate: {
+    host?: string | null
+    /** The host is taken without asking the scheduler's filters. */
+    force?: boolean
+    /** Leaves the guest off on its new host, as from microversion 2.95 on. */
+    stop: boolean
+  }
   lock: object
   unlock: object
   resetState: object
@@ -115,5 +133,8 @@ export function actionDeadline(name: ActionName, now: number, settings: Config['
 function timeoutOf(name: ActionName, settings: Config['conductor']): number {
   if (name === 'create') return settings.buildTimeoutSeconds
   if (name === 'live-migration') return settings.migrationTimeoutSeconds
-  return settings.actionTimeoutSeconds
+  return movesDisks.has(name) ? settings.moveTimeoutSeconds : settings.actionTimeoutSeconds
 }
+
+/** These may have to send a whole disk from one host to another. */
+const movesDisks: ReadonlySet<ActionName> = new Set<ActionName>(['resize', 'migrate', 'evacuate'])

@@ -40,6 +40,11 @@ export const allowedStates = {
   suspend: row(['active']),
   resume: row(['suspended']),
   createImage: row(['active', 'stopped', 'paused', 'suspended'], 'none', { checksLock: false }),
+  resize: row(['active', 'stopped']),
+  migrate: row(['active', 'stopped']),
+  confirmResize: row(['resized']),
+  revertResize: row(['resized']),
+  evacuate: row(['active', 'stopped', 'error'], 'any', { checksLock: false }),
   metadata: row(['active', 'paused', 'suspended', 'stopped'], 'any', { needsHost: false }),
   update: row('any', 'any', { checksLock: false, needsHost: false }),
 } as const satisfies Record<string, AllowedStates>
@@ -58,6 +63,11 @@ export const refusalNames: Record<GuardedAction, string> = {
   suspend: 'suspend',
   resume: 'resume',
   createImage: 'createImage',
+  resize: 'resize',
+  migrate: 'migrate',
+  confirmResize: 'confirmResize',
+  revertResize: 'revertResize',
+  evacuate: 'evacuate',
   metadata: 'update metadata',
   update: 'update',
 }

@@ -8,6 +8,15 @@ export interface ServerKey {
   publicKey: string
 }
 
+/** A resize or cold migration that is under way, or neither confirmed nor reverted. */
+export interface ServerResize {
+  migrationId: string
+  sourceHost: string
+  destHost: string
+  /** To come back to when it is reverted. */
+  oldVmState: VmState
+}
+
 /** A server as the controller keeps it. Times are milliseconds since 1970. */
 export interface Server {
   /** Counts servers in order of creation; gives the domain its name. */
@@ -27,6 +36,9 @@ export interface Server {
   availabilityZone: string | null
   /** As it was at create. */
   flavor: ServerFlavor
+  /** Before a resize that is neither confirmed nor reverted; null otherwise. */
+  oldFlavor: ServerFlavor | null
+  resize: ServerResize | null
   /** As it was at create; null for a server without an image. */
   image: ServerImage | null
   key: ServerKey | null

@@ -74,6 +74,49 @@ export async function otherHostOf(db: Db, serverId: string, host: string | null)
   return row?.host ?? null
 }
 
+/**
+ * Changes what a server has taken of a host, which must have enough left where that becomes more. False, with nothing
+ * written, when it has not, or the server has taken nothing there.
+ */
+export async function resizeAllocation(trx: Db, { serverId, host, resources }: Allocation): Promise<boolean> {
+  const row = await trx
+    .selectFrom('allocations')
+    .selectAll()
+    .where('server_id', '=', serverId)
+    .where('host', '=', host)
+    .executeTakeFirst()
+  if (!row) return false
+  const vcpus = resources.vcpus - row.vcpus
+  const memory = resources.memoryMiB - row.memory_mib
+  const disk = resources.diskGiB - row.disk_gib
+  const taken = await sql`
+    update hosts set used_vcpus = used_vcpus + ${vcpus}, used_memory_mib = used_memory_mib + ${memory},
+      used_disk_gib = used_disk_gib + ${disk}
+    where name = ${host}
+      and (${vcpus} <= 0 or used_vcpus + ${vcpus} <= capacity_vcpus)
+      and (${memory} <= 0 or used_memory_mib + ${memory} <= capacity_memory_mib)
+      and (${disk} <= 0 or used_disk_gib + ${disk} <= capacity_disk_gib)`.execute(trx)
+  if (taken.numAffectedRows !== 1n) return false
+  await trx
+    .updateTable('allocations')
+    .set({ vcpus: resources.vcpus, memory_mib: resources.memoryMiB, disk_gib: resources.diskGiB })
+    .where('server_id', '=', serverId)
+    .where('host', '=', host)
+    .execute()
+  return true
+}
+
+/** The hosts that a server has taken something of. */
+export async function hostsOfAllocations(db: Db, serverId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('allocations')
+    .select('host')
+    .where('server_id', '=', serverId)
+    .orderBy('host')
+    .execute()
+  return rows.map(({ host }) => host)
+}
+
 /** What is taken of a host by its allocations. */
 export async function allocatedOn(db: Db, host: string): Promise<Resources> {
   const row = await db

@@ -78,6 +78,20 @@ export async function updateMigration(
   return (await update.executeTakeFirst()).numUpdatedRows === 1n
 }
 
+/** The server is gone: what waited for a confirmation counts as confirmed, as in Nova, what was under way as failed. */
+export async function endMovesOfDeleted(trx: Db, serverId: string, now: number): Promise<void> {
+  const end = (status: MigrationStatus, from: readonly MigrationStatus[]) =>
+    trx
+      .updateTable('migrations')
+      .set({ status, updated_at: now })
+      .where('server_id', '=', serverId)
+      .where('type', '<>', 'live-migration')
+      .where('status', 'in', from)
+      .execute()
+  await end('confirmed', ['finished', 'confirming'])
+  await end('error', ['accepted', 'queued', 'pre-migrating', 'migrating', 'post-migrating', 'reverting'])
+}
+
 /** By the number of the API or by the UUID; undefined if there is none. */
 export async function getMigration(
   db: Db,

@@ -1,5 +1,5 @@
 import { sql, type Insertable, type Selectable, type Updateable } from 'kysely'
-import type { Server, ServerKey } from '../model/server.ts'
+import type { Server, ServerKey, ServerResize } from '../model/server.ts'
 import type { ServerFlavor, ServerImage } from '../model/server-spec.ts'
 import type { PowerState, TaskState, VmState } from '../model/server-state.ts'
 import { locksRows } from './row-locks.ts'
@@ -119,6 +119,18 @@ export async function getServersOfHost(db: Db, host: string): Promise<Server[]> 
   return rows.map(serverFromRow)
 }
 
+/** Servers without a task that have a resize which is neither confirmed nor reverted. */
+export async function serversWithResize(db: Db): Promise<Server[]> {
+  const rows = await db
+    .selectFrom('servers')
+    .selectAll()
+    .where('resize_json', 'is not', null)
+    .where('task_state', 'is', null)
+    .where('deleted_at', 'is', null)
+    .execute()
+  return rows.map(serverFromRow)
+}
+
 /** Changes a server whatever its state. False when there is no such server. */
 export async function updateServer(db: Db, id: string, patch: ServerPatch, now: number): Promise<boolean> {
   return compareAndSetTask(db, id, {}, patch, now)
@@ -190,6 +202,8 @@ export function serverFromRow(row: Selectable<ServersTable>): Server {
     host: row.host,
     availabilityZone: row.availability_zone,
     flavor: JSON.parse(row.flavor_json) as ServerFlavor,
+    oldFlavor: row.old_flavor_json ? (JSON.parse(row.old_flavor_json) as ServerFlavor) : null,
+    resize: row.resize_json ? (JSON.parse(row.resize_json) as ServerResize) : null,
     image: JSON.parse(row.image_json) as ServerImage | null,
     key: row.key_name === null ? null : (JSON.parse(row.key_json) as ServerKey | null),
     userData: row.user_data,
@@ -224,6 +238,8 @@ const columns: { [K in keyof ServerPatch]-?: (value: never) => Updateable<Server
   host: (value: string | null) => ({ host: value }),
   availabilityZone: (value: string | null) => ({ availability_zone: value }),
   flavor: (value: ServerFlavor) => ({ flavor_id: value.id, flavor_json: JSON.stringify(value) }),
+  oldFlavor: (value: ServerFlavor | null) => ({ old_flavor_json: value && JSON.stringify(value) }),
+  resize: (value: ServerResize | null) => ({ resize_json: value && JSON.stringify(value) }),
   image: (value: ServerImage | null) => ({
     image_id: value?.id ?? null,
     image_json: JSON.stringify(value),

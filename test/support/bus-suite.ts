@@ -57,7 +57,9 @@ export function testBus(side: string, open: () => Promise<BusSide>): void {
           seen.push(query)
           if (query.name === 'powerState')
             return { powerState: powerState.RUNNING } as QueryTable[Q]['result']
-          throw new LodgeError('notFound', 'No such server', { details: { serverId: query.params.serverId } })
+          throw new LodgeError('notFound', 'No such server', {
+            details: { serverId: (query.params as { serverId: string }).serverId },
+          })
         },
       }
       return { seen, endpoint }

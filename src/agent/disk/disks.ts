@@ -1,4 +1,5 @@
 import type { ServerSpec } from '../../model/server-spec.ts'
+import type { MovingDisks } from './moving-disks.ts'
 
 /** One disk of a server, as our own record (`disk.info`) has it. The format is never found out by probing. */
 export interface ServerDisk {
@@ -31,7 +32,7 @@ export interface ExportSource {
 }
 
 /** The disks of this host's servers: files and an image cache, or a stand-in in memory. */
-export interface Disks {
+export interface Disks extends MovingDisks {
   /**
    * Brings the server's disks into being: image in the cache (fetched, checked, inspected), overlay on it,
    * ephemeral and swap disks. Doing it again, also after a run that was cut off, gives the same disks and never

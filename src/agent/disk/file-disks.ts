@@ -13,6 +13,7 @@ import { diskRecordName, readDiskRecord, writeDiskRecord } from './disk-record.t
 import type { Disks, ServerDisks } from './disks.ts'
 import { checkedServerId, checkedStagingName, isServerId } from './names.ts'
 import { createImageCache, type BaseImage } from './image-cache.ts'
+import { createMovingFileDisks } from './moving-file-disks.ts'
 import { createImageTool, type RunProgram, type ToolLimits } from './image-tool.ts'
 
 export interface FileDisksOptions {
@@ -59,7 +60,17 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     return placed(directory, directIo, recorded)
   }
 
+  const moving = createMovingFileDisks({
+    directory: servers!,
+    directoryOf,
+    placed: (directory, disks) => placed(directory, directIo, disks),
+    make,
+    cache,
+    tool,
+  })
+
   return {
+    ...moving,
     consoleLogPath,
 
     async prepare(spec, signal) {
@@ -99,6 +110,8 @@ export function createFileDisks(options: FileDisksOptions): Disks {
       // The record first: disks without one are nobody's, and half of them is never taken for all.
       await rm(join(directory, diskRecordName), { force: true })
       await rm(directory, { recursive: true, force: true })
+      await moving.forgetAside(serverId)
+      await rm(`${directory}_incoming`, { recursive: true, force: true })
     },
 
     list,
@@ -125,11 +138,13 @@ export function createFileDisks(options: FileDisksOptions): Disks {
   /** What the disks of all servers here stand on. @throws LodgeError internal when a record cannot be read */
   async function namedBases(): Promise<Set<string>> {
     const named = new Set<string>()
-    for (const serverId of await list()) {
-      const directory = directoryOf(serverId)
+    const present = await list()
+    // Disks that were put aside may be wanted back.
+    const directories = present.map(directoryOf).concat(await moving.asides())
+    for (const directory of directories) {
       const recorded = await readDiskRecord(directory)
       if (!recorded && existsSync(join(directory, diskRecordName)))
-        throw new LodgeError('internal', `The disk record of the server ${serverId} is not readable`)
+        throw new LodgeError('internal', `The disk record ${join(directory, diskRecordName)} is not readable`)
       for (const { backing } of recorded ?? []) if (backing) named.add(backing.file)
     }
     return named

@@ -27,6 +27,14 @@ export interface ImageTool {
     target: { file: string; format: 'qcow2' | 'raw' },
     options: { trusted: boolean; signal?: AbortSignal },
   ): Promise<void>
+  /** Tells an overlay what it stands on from now on, null for nothing. The content of both must fit already. */
+  rebase(
+    file: string,
+    base: { file: string; format: 'qcow2' | 'raw' } | null,
+    signal?: AbortSignal,
+  ): Promise<void>
+  /** Grows a qcow2 disk. Refuses to shrink it. */
+  grow(file: string, sizeBytes: number, signal?: AbortSignal): Promise<void>
   /** Writes a swap header over the first page of the raw file. */
   formatSwap(file: string, signal?: AbortSignal): Promise<void>
   /** Makes an ext4 file system in the raw file. */
@@ -82,6 +90,13 @@ export function createImageTool(limits: ToolLimits, run: RunProgram = runProgram
         ['convert', '-q', '-f', source.format, '-O', target.format, '--', source.file, target.file],
         { copy: true, trusted, signal },
       ),
+    rebase: (file, base, signal) => {
+      const format = base ? ['-F', base.format] : []
+      const args = ['rebase', '-q', '-u', '-f', 'qcow2', '-b', base?.file ?? '', ...format, '--', file]
+      return limited('qemu-img', args, { signal })
+    },
+    grow: (file, sizeBytes, signal) =>
+      limited('qemu-img', ['resize', '-q', '-f', 'qcow2', '--', file, String(sizeBytes)], { signal }),
     formatSwap: (file, signal) => limited('mkswap', ['-q', '-p', swapPageSize, file], { signal }),
     formatExt4: (file, label, signal) =>
       limited('mkfs.ext4', ['-q', '-F', '-E', 'nodiscard', '-L', label, file], { signal }),

@@ -6,6 +6,7 @@ import { LodgeError } from '../../base/errors.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
 import { consoleText } from './console-log.ts'
 import { planDisks } from './disk-plan.ts'
+import { createMovingSimulatedDisks, type SimulatedServer } from './moving-simulated-disks.ts'
 import type { Disks, ServerDisks } from './disks.ts'
 import { checkedStagingName } from './names.ts'
 import { tinyQcow2 } from '../../hypervisor/simulated/tiny-qcow2.ts'
@@ -24,26 +25,32 @@ export interface SimulatedDisksOptions {
 export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks {
   const totalGiB = options.capacityGiB ?? 4096
   let staging = options.stagingDirectory
-  const servers = new Map<string, { spec: ServerSpec; disks: ServerDisks }>()
+  const servers = new Map<string, SimulatedServer>()
+  const moving = createMovingSimulatedDisks(servers, plan)
+
+  function plan(spec: ServerSpec): ServerDisks {
+    const planned = planDisks(spec, {
+      file: join('/simulated/images', spec.image.id),
+      format: spec.image.diskFormat === 'raw' ? 'raw' : 'qcow2',
+      virtualSizeBytes: spec.image.diskFormat === 'raw' ? spec.image.sizeBytes : 2 ** 20,
+    })
+    return {
+      disks: planned.map(({ name, ...disk }) => ({ ...disk, directIo: true, file: pathOf(spec.id, name) })),
+    }
+  }
+
   const pathOf = (serverId: string, name: string): string => join('/simulated/servers', serverId, name)
 
   return {
+    ...moving,
+
     async prepare(spec, signal) {
       signal?.throwIfAborted()
       const known = servers.get(spec.id)
       if (known) return structuredClone(known.disks)
-      const planned = planDisks(spec, {
-        file: join('/simulated/images', spec.image.id),
-        format: spec.image.diskFormat === 'raw' ? 'raw' : 'qcow2',
-        virtualSizeBytes: spec.image.diskFormat === 'raw' ? spec.image.sizeBytes : 2 ** 20,
-      })
-      const disks = planned.map(({ name, ...disk }) => ({
-        ...disk,
-        directIo: true,
-        file: pathOf(spec.id, name),
-      }))
-      servers.set(spec.id, { spec, disks: { disks } })
-      return { disks: structuredClone(disks) }
+      const disks = plan(spec)
+      servers.set(spec.id, { spec, disks })
+      return structuredClone(disks)
     },
 
     async describe(serverId) {
@@ -60,6 +67,7 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
 
     async remove(serverId) {
       servers.delete(serverId)
+      moving.forget(serverId)
     },
 
     // Nothing was fetched.

@@ -16,10 +16,23 @@ export async function needDomain(context: VerbContext, serverId: string): Promis
 }
 
 /** The disks that the host has on record for a server. @throws LodgeError notFound */
-export async function needDisks(context: VerbContext, serverId: string): Promise<ServerDisks> {
-  const disks = await context.disks.describe(serverId)
+export async function needDisks(
+  context: VerbContext,
+  serverId: string,
+  spec?: ServerSpec,
+): Promise<ServerDisks> {
+  let disks = await context.disks.describe(serverId)
+  // Put aside by a move that ended half-way; whoever starts the server here says that this is its place.
+  if (!disks && (await context.disks.putBack(serverId))) disks = await context.disks.describe(serverId)
+  if (!disks && spec) disks = await adoptWhole(context, spec)
   if (!disks) throw new LodgeError('notFound', `The disks of the server are not on host ${context.host}`)
   return disks
+}
+
+/** Disks that came with a move whose end this host did not hear of: the controller has the server here. */
+async function adoptWhole({ disks }: VerbContext, spec: ServerSpec): Promise<ServerDisks | undefined> {
+  const migrationId = await disks.arrivalOf(spec.id)
+  return migrationId === undefined ? undefined : disks.adopt(spec, migrationId, new AbortController().signal)
 }
 
 /** The guest is in a state from which the verb does not lead. @throws LodgeError conflict, always */

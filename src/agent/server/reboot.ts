@@ -18,7 +18,7 @@ export const reboot: VerbRun<'reboot'> = async (context, command, signal) => {
     if (rebooted) return done(spec)
     signal.throwIfAborted()
   }
-  const disks = await needDisks(context, serverId)
+  const disks = await needDisks(context, serverId, spec)
   await cutPower(context, serverId, { graceful: false })
   return done(await bootAfresh(context, spec, disks))
 }

@@ -4,6 +4,13 @@ import type { VerbContext } from './verb.ts'
 
 /** Takes domain and disks of a server from the host, whatever there is of them. */
 export async function removeServer(context: VerbContext, serverId: string): Promise<void> {
+  context.offers.withdraw(serverId)
+  await removeDomain(context, serverId)
+  await context.disks.remove(serverId)
+}
+
+/** Takes the domain of a server from the host, if there is one, whatever its guest does. */
+export async function removeDomain(context: VerbContext, serverId: string): Promise<void> {
   const { hypervisor } = context
   const domain = await hypervisor.findDomain(serverId)
   if (domain) {
@@ -15,5 +22,4 @@ export async function removeServer(context: VerbContext, serverId: string): Prom
       if (!isKind(error, 'notFound')) throw error
     }
   }
-  await context.disks.remove(serverId)
 }

@@ -9,7 +9,7 @@ export const start: VerbRun<'start'> = async (context, { serverId, params }, sig
   const domain = await context.hypervisor.findDomain(serverId)
   if (domain?.powerState === powerState.RUNNING)
     return { result: { powerState: powerState.RUNNING }, change: { wanted: 'running', spec } }
-  const disks = await needDisks(context, serverId)
+  const disks = await needDisks(context, serverId, spec)
   if (domain && isActive(domain.powerState)) await cutPower(context, serverId, { graceful: true })
   signal.throwIfAborted()
   const booted = await bootAfresh(context, spec, disks)

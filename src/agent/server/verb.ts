@@ -2,10 +2,12 @@ import type { Clock } from '../../base/clock.ts'
 import type { Config } from '../../base/config.ts'
 import type { Logger } from '../../base/logging.ts'
 import type { Command, CommandTable, Verb } from '../../contract/command.ts'
+import type { DiskTransfer } from '../../contract/disk-transfer.ts'
 import type { ImageTransfer } from '../../contract/image-transfer.ts'
 import type { Report } from '../../contract/report.ts'
 import type { Hypervisor, HypervisorCapabilities } from '../../hypervisor/hypervisor.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
+import type { DiskOffers } from '../disk-transfer/disk-offers.ts'
 import type { Disks } from '../disk/disks.ts'
 import type { DomainWatch } from '../domain-watch.ts'
 import type { LedgerChange } from '../host-journal.ts'
@@ -19,6 +21,9 @@ export interface VerbContext {
   capabilities: () => Promise<HypervisorCapabilities>
   disks: Disks
   images: ImageTransfer
+  transfer: DiskTransfer
+  /** What this host takes of other hosts' disks. */
+  offers: DiskOffers
   watch: DomainWatch
   /** The spec on the ledger, where the server has been here before. */
   recordedSpec: (serverId: string) => ServerSpec | undefined

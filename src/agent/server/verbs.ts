@@ -11,6 +11,12 @@ import { migratePrepareDestination } from './migrate-prepare-destination.ts'
 import { migrateRollbackDestination } from './migrate-rollback-destination.ts'
 import { pause } from './pause.ts'
 import { reboot } from './reboot.ts'
+import { resizeDiscard } from './resize-discard.ts'
+import { resizeFinish } from './resize-finish.ts'
+import { resizeForget } from './resize-forget.ts'
+import { resizePrepare } from './resize-prepare.ts'
+import { resizeReturn } from './resize-return.ts'
+import { resizeSend } from './resize-send.ts'
 import { resume } from './resume.ts'
 import { snapshot } from './snapshot.ts'
 import { spawn } from './spawn.ts'
@@ -40,6 +46,12 @@ const verbs: { [V in Verb]: VerbRun<V> } = {
   migrateFinishDestination,
   migrateFinishSource,
   migrateRollbackDestination,
+  resizePrepare,
+  resizeSend,
+  resizeFinish,
+  resizeDiscard,
+  resizeReturn,
+  resizeForget,
 }
 
 export const isVerb = (name: string): name is Verb => Object.hasOwn(verbs, name)

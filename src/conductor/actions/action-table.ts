@@ -1,7 +1,11 @@
 import type { ActionName } from '../../model/action.ts'
 import type { ActionDefinition } from '../step.ts'
 import { createAction } from './create.ts'
+import { confirmResizeAction } from './confirm-resize.ts'
 import { createImageAction } from './create-image.ts'
+import { evacuateAction } from './evacuate.ts'
+import { migrateAction, resizeAction } from './resize.ts'
+import { revertResizeAction } from './revert-resize.ts'
 import { deleteAction } from './delete.ts'
 import { liveMigrationAction } from './live-migration.ts'
 import { pauseAction } from './pause.ts'
@@ -28,6 +32,11 @@ const definitions = new Map<ActionName, ActionDefinition>(
     liveMigrationAction,
     liveMigrationCancelAction,
     liveMigrationForceCompleteAction,
+    resizeAction,
+    migrateAction,
+    confirmResizeAction,
+    revertResizeAction,
+    evacuateAction,
   ].map((definition) => [definition.name, definition]),
 )
 

@@ -4,6 +4,7 @@ import { insertPlacement } from '../../store/placements.ts'
 import type { Db } from '../../store/store.ts'
 import { faultOf } from '../faults.ts'
 import { placeServer, type PlaceAsk } from '../place-server.ts'
+import { attemptOf } from '../scene.ts'
 import type { ActionScene } from '../step.ts'
 
 /**
@@ -16,13 +17,15 @@ export async function claimDestination(
   ask: Omit<PlaceAsk, 'server'>,
 ): Promise<{ host: string } | { fault: Fault } | 'wait'> {
   const { context, server } = scene
+  await context.hosts.refresh(trx)
   const placed = await placeServer(trx, context, { ...ask, server })
   if (placed.host !== null) {
     context.hosts.take(placed.host, placed.resources, 1)
     await keepReasons(trx, scene, placed.host, placed.reasons)
     return { host: placed.host }
   }
-  if (context.hosts.settling()) {
+  // A later attempt knows already what there is.
+  if (attemptOf(scene.action) === 1 && context.hosts.settling()) {
     context.hosts.invalidate()
     return 'wait'
   }

@@ -1,4 +1,5 @@
 import { otherHostOf, release } from '../../store/allocations.ts'
+import { endMovesOfDeleted } from '../../store/server-migrations.ts'
 import { markServerDeleted } from '../../store/servers.ts'
 import type { Db } from '../../store/store.ts'
 import { enterWith } from '../server-change.ts'
@@ -41,6 +42,7 @@ const destroyElsewhere: Step = {
 async function forget(trx: Db, { server, context }: ActionScene): Promise<Change> {
   for (const { host, resources } of await release(trx, server.id)) context.hosts.take(host, resources, -1)
   await trx.deleteFrom('server_tags').where('server_id', '=', server.id).execute()
+  await endMovesOfDeleted(trx, server.id, context.clock.now())
   await markServerDeleted(trx, server.id, context.clock.now())
   return {}
 }

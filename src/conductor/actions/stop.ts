@@ -28,7 +28,7 @@ export const stopAction: ActionDefinition = {
 }
 
 /** The image's property `os_shutdown_timeout` overrides the setting, as in Nova. */
-function shutdownTimeout({ server, context }: ActionScene): number {
+export function shutdownTimeout({ server, context }: ActionScene): number {
   const property = Number(server.image?.properties['os_shutdown_timeout'] ?? NaN)
   return Number.isInteger(property) && property >= 0 ? property : context.config.agent.shutdownTimeoutSeconds
 }

@@ -1,8 +1,11 @@
 import type { CensusEntry, CensusReport } from '../../contract/report.ts'
 import type { Action } from '../../model/action.ts'
+import { endedMigrationStatuses, type Migration } from '../../model/migration.ts'
 import type { Server } from '../../model/server.ts'
 import { powerState } from '../../model/server-state.ts'
 import { listActions, liveActionsOf } from '../../store/actions.ts'
+import { release } from '../../store/allocations.ts'
+import { listMigrations, updateMigration } from '../../store/server-migrations.ts'
 import { insertFault } from '../../store/server-faults.ts'
 import { compareAndSetTask, getServers, getServersOfHost } from '../../store/servers.ts'
 import type { ConductorContext } from '../context.ts'
@@ -27,6 +30,11 @@ export async function takeCensus(context: ConductorContext, report: CensusReport
   for (const server of await getServers(db, strangers)) servers.set(server.id, server)
   const live = new Set((await liveActionsOf(db, [...servers.keys()])).map(({ serverId }) => serverId))
 
+  // What has moved away goes before anything else: here it may still run.
+  for (const entry of report.servers) {
+    const server = servers.get(entry.serverId)
+    if (server && server.host !== report.host) await removeEvacuated(context, report, server)
+  }
   const counted = new Set<string>()
   for (const entry of report.servers) {
     counted.add(entry.serverId)
@@ -36,6 +44,7 @@ export async function takeCensus(context: ConductorContext, report: CensusReport
       await mend(context, report, server, entry)
     else await judgeStray(context, report, entry, server)
   }
+  await endEvacuationsWithoutTrace(context, report)
   for (const server of here)
     if (!counted.has(server.id) && !live.has(server.id)) await mend(context, report, server, null)
 }
@@ -92,10 +101,22 @@ async function judgeStray(
   server: Server | undefined,
 ): Promise<void> {
   const facts = { server: entry.serverId, host: report.host, recordedHost: server?.host ?? null }
+  if (server?.deletedAt === null && server.resize?.sourceHost === report.host) return
   if (!server) return context.log.warn(facts, 'a domain or disk carries the id of a server that nobody knows')
   const rule = await reapingRule(context, report.host, server)
   if (!rule) return context.log.warn(facts, 'a domain or disk of a server lies on a host that is not its own')
-  context.log.info({ ...facts, rule }, 'removing what is left of a server')
+  await remove(context, report, server, rule)
+}
+
+/** @returns whether the host has nothing of the server any more */
+async function remove(
+  context: ConductorContext,
+  report: CensusReport,
+  server: Server,
+  rule: string,
+): Promise<boolean> {
+  const facts = { server: server.id, host: report.host, recordedHost: server.host, rule }
+  context.log.info(facts, 'removing what is left of a server')
   try {
     const outcome = await context.bus.send({
       version: 1,
@@ -107,17 +128,87 @@ async function judgeStray(
       requestId: 'census',
     })
     if (!outcome.ok) context.log.warn({ ...facts, fault: outcome.fault.message }, 'removing it failed')
+    return outcome.ok
   } catch (error) {
     context.log.warn({ ...facts, err: error }, 'removing it failed; the next census tries again')
+    return false
   }
+}
+
+/**
+ * The fence of an evacuation: the host that was dead is back with a server that lives elsewhere by now. Its guest and
+ * its disks go, whatever else is under way, then what was allocated there.
+ */
+async function removeEvacuated(
+  context: ConductorContext,
+  report: CensusReport,
+  server: Server,
+): Promise<void> {
+  const evacuations = await listMigrations(context.store.db, {
+    serverId: server.id,
+    type: 'evacuation',
+    sourceHost: report.host,
+    status: 'done',
+  })
+  if (evacuations.length === 0) return
+  if (!(await remove(context, report, server, 'it was evacuated from here'))) return
+  await endEvacuations(context, report.host, evacuations)
+}
+
+/** Evacuations from a host that has nothing of their servers any more. */
+export async function endEvacuations(
+  context: ConductorContext,
+  host: string,
+  evacuations: readonly Migration[],
+): Promise<void> {
+  const now = context.clock.now()
+  await context.writer.write(async (trx) => {
+    for (const { id, serverId } of evacuations) {
+      if (!(await updateMigration(trx, id, { status: 'completed' }, now, ['done']))) continue
+      for (const { resources } of await release(trx, serverId, host)) context.hosts.take(host, resources, -1)
+    }
+  })
+}
+
+/** What the host had was lost with it: nothing of these servers is in its census. */
+async function endEvacuationsWithoutTrace(context: ConductorContext, report: CensusReport): Promise<void> {
+  const { db } = context.store
+  const all = await listMigrations(db, { type: 'evacuation', sourceHost: report.host, status: 'done' })
+  if (all.length === 0) return
+  const present = new Set(report.servers.map(({ serverId }) => serverId))
+  const servers = new Map(
+    (
+      await getServers(
+        db,
+        all.map(({ serverId }) => serverId),
+      )
+    ).map((one) => [one.id, one]),
+  )
+  const over = all.filter(
+    ({ serverId, updatedAt }) =>
+      !present.has(serverId) && updatedAt < report.at && servers.get(serverId)?.host !== report.host,
+  )
+  if (over.length > 0) await endEvacuations(context, report.host, over)
 }
 
 /** Why a stray may be removed; null: nothing says so. */
 async function reapingRule(context: ConductorContext, host: string, server: Server): Promise<string | null> {
   if (server.deletedAt !== null) return 'its server is deleted'
+  if (await hasMovedAway(context, host, server)) return 'it has moved away'
   const actions = (await listActions(context.store.db, server.id)) ?? []
   const create = actions.find((action) => action.name === 'create')
   return create && wasAbandoned(create, host) ? 'a build was given up on this host' : null
+}
+
+/** A cold migration from or to this host has come to its end, and the server is elsewhere. */
+async function hasMovedAway(context: ConductorContext, host: string, server: Server): Promise<boolean> {
+  if (server.host === null || server.resize !== null) return false
+  const moves = await listMigrations(context.store.db, { serverId: server.id, host })
+  return moves.some(
+    ({ type, status }) =>
+      (type === 'resize' || type === 'migration' || type === 'evacuation') &&
+      endedMigrationStatuses.includes(status),
+  )
 }
 
 const wasAbandoned = (create: Action, host: string): boolean =>

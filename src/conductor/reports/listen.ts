@@ -1,4 +1,4 @@
-import type { Report } from '../../contract/report.ts'
+import type { CensusReport, Report } from '../../contract/report.ts'
 import type { ConductorContext } from '../context.ts'
 import { takeCensus } from './census.ts'
 import { noteProgress } from './migration-progress.ts'
@@ -16,7 +16,9 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
       case 'power':
         return syncPower(context, report)
       case 'census':
-        return takeCensus(context, report)
+        await takeCensus(context, report)
+        if (report.awaitsAdmission) await admit(context, report)
+        return
       case 'migration-progress':
         return noteProgress(context, report)
     }
@@ -29,4 +31,13 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
       log.error({ err: error, host: report.host, type: report.type }, 'a report could not be worked in')
     })
   })
+}
+
+/** The host has been told to remove what moved away while it was gone: it may take up its own work again. */
+async function admit({ bus, log }: ConductorContext, { host, at }: CensusReport): Promise<void> {
+  try {
+    await bus.ask({ version: 1, host, name: 'admit', params: { censusAt: at } })
+  } catch (error) {
+    log.warn({ host, err: error }, 'a host could not be admitted; its next census asks again')
+  }
 }

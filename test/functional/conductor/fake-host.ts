@@ -61,7 +61,7 @@ export async function startFakeHost(bus: Bus, name: string, size: HostSize = {})
           return outcome
         },
         query: async (query) => {
-          const { serverId } = query.params
+          const serverId = 'serverId' in query.params ? query.params.serverId : ''
           const result = { powerState: host.guests.get(serverId) ?? powerState.NOSTATE, output: '' }
           return result as never
         },

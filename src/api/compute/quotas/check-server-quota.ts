@@ -1,6 +1,8 @@
 import type { Config } from '../../../base/config.ts'
 import { LodgeError } from '../../../base/errors.ts'
 import { unlimited, type QuotaAmounts } from '../../../model/quota.ts'
+import type { Server } from '../../../model/server.ts'
+import type { ServerFlavor } from '../../../model/server-spec.ts'
 import { serverUsage } from '../../../store/quota-usage.ts'
 import { effectiveQuotas, userLimits } from '../../../store/quotas.ts'
 import type { Db } from '../../../store/store.ts'
@@ -42,6 +44,35 @@ export async function allowedServerCount(db: Db, config: Config, ask: ServerQuot
   }
   if (allowed >= ask.minCount) return allowed
   throw exceeded(budgets, ask)
+}
+
+/**
+ * Holds what a server would take beyond what it takes against the quotas. What does not grow is not held against them,
+ * as in Nova.
+ * @throws LodgeError forbidden
+ */
+export async function checkResizeQuota(
+  db: Db,
+  config: Config,
+  server: Pick<Server, 'projectId' | 'userId' | 'flavor'>,
+  flavor: ServerFlavor,
+): Promise<void> {
+  const ask = {
+    projectId: server.projectId,
+    userId: server.userId,
+    minCount: 1,
+    maxCount: 1,
+    vcpus: Math.max(0, flavor.vcpus - server.flavor.vcpus),
+    memoryMiB: Math.max(0, flavor.memoryMiB - server.flavor.memoryMiB),
+  }
+  const budgets = (await budgetsOf(db, config, ask)).map((budget) => ({
+    ...budget,
+    limits: { ...budget.limits, instances: unlimited },
+  }))
+  const fits = budgets.every(
+    (budget) => room(budget, 'cores', ask.vcpus) >= 1 && room(budget, 'ram', ask.memoryMiB) >= 1,
+  )
+  if (!fits) throw exceeded(budgets, ask)
 }
 
 /** The user's budget only where something was set for the user. Nothing is counted where nothing is limited. */

@@ -8,6 +8,9 @@ import { instanceActionRoutes } from './instance-action-routes.ts'
 import { listServersRoutes } from './list-servers.ts'
 import { lockRoutes } from './lock-server.ts'
 import { metadataRoutes } from './metadata-routes.ts'
+import { evacuateRoute } from './moves/evacuate-route.ts'
+import { migrateRoute } from './moves/migrate-route.ts'
+import { resizeRoutes } from './moves/resize-routes.ts'
 import { powerActionRoutes } from './power-actions.ts'
 import { resetStateRoute } from './reset-state.ts'
 import { showServerRoute } from './show-server.ts'
@@ -23,6 +26,9 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   deleteServerRoute(services),
   ...powerActionRoutes(services),
   createImageRoute(services),
+  ...resizeRoutes(services),
+  migrateRoute(services),
+  evacuateRoute(services),
   ...lockRoutes(services),
   consoleOutputRoute(services),
   resetStateRoute(services),

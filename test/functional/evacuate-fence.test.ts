@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Config } from '../../src/base/config.ts'
+import { findViolations } from '../../src/conductor/invariants.ts'
+import type { Server } from '../../src/model/server.ts'
+import { hostsOfAllocations } from '../../src/store/allocations.ts'
+import { listMigrations } from '../../src/store/server-migrations.ts'
+import { startFleet, type Fleet } from '../support/fleet.ts'
+import { openStage, type Stage } from './conductor/stage.ts'
+
+const crashPoints = [
+  'evacuate:-:begin',
+  'evacuate:spawn:command',
+  'evacuate:spawn:answered',
+  'evacuate:stop:command',
+]
+
+describe('an evacuation', { timeout: 60_000 }, () => {
+  it('builds the server elsewhere; the dead host destroys its own before it starts anything', async () => {
+    await withFleet(async (stage, fleet) => {
+      const before = await active(stage)
+      const dead = fleet.host(before.host!)
+      await dead.powerFailure()
+      await forcedDown(stage, dead.name, true)
+      await evacuate(stage, before, false)
+      const after = await stage.server(before.id)
+      assert.deepEqual([after.vmState, after.taskState], ['active', null])
+      assert.notEqual(after.host, dead.name)
+      assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), ['h1', 'h2'])
+      assert.deepEqual(await statuses(stage), ['done'])
+      await sound(stage)
+
+      let started = false
+      dead.hypervisor.watchCalls((call) => {
+        if (call === 'start') started = true
+      })
+      await forcedDown(stage, dead.name, false)
+      await dead.join()
+      await stage.until(async () => (await statuses(stage))[0] === 'completed')
+      assert.equal(started, false, 'the ledger said that it ran')
+      assert.deepEqual(await dead.has(before.id), { domain: false, disks: false })
+      assert.deepEqual(await fleet.runningOn(before.id), [after.host])
+      assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), [after.host])
+      await sound(stage)
+    })
+  })
+
+  it('from a host that only could not be reached ends its guest as soon as it is back', async () => {
+    await withFleet(async (stage, fleet) => {
+      const before = await active(stage)
+      const cut = fleet.host(before.host!)
+      await cut.leave()
+      await forcedDown(stage, cut.name, true)
+      await evacuate(stage, before, false)
+      assert.equal((await fleet.runningOn(before.id)).length, 2, 'nobody could end it')
+      await forcedDown(stage, cut.name, false)
+      await cut.join()
+      await stage.until(async () => (await statuses(stage))[0] === 'completed')
+      assert.deepEqual(await fleet.runningOn(before.id), [(await stage.server(before.id)).host])
+      await sound(stage)
+    })
+  })
+
+  it('leaves the guest off where that is asked for', async () => {
+    await withFleet(async (stage, fleet) => {
+      const before = await active(stage)
+      await fleet.host(before.host!).powerFailure()
+      await forcedDown(stage, before.host!, true)
+      await evacuate(stage, before, true)
+      assert.equal((await stage.server(before.id)).vmState, 'stopped')
+      assert.deepEqual(await fleet.runningOn(before.id), [])
+      await sound(stage)
+    })
+  })
+
+  it('with no host left ends in ERROR with nothing taken', async () => {
+    await withFleet(async (stage, fleet) => {
+      const before = await active(stage)
+      for (const host of fleet.hosts) await forcedDown(stage, host.name, true)
+      await fleet.host(before.host!).powerFailure()
+      await evacuate(stage, before, false)
+      const after = await stage.server(before.id)
+      assert.deepEqual([after.vmState, after.host], ['error', before.host])
+      assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), [before.host])
+      await sound(stage)
+    })
+  })
+
+  for (const point of crashPoints)
+    it(`outlives a conductor that dies at ${point}`, async () => {
+      await withFleet(async (stage, fleet) => {
+        const before = await active(stage)
+        await fleet.host(before.host!).powerFailure()
+        await forcedDown(stage, before.host!, true)
+        await stage.conductor().stop()
+        await stage.startConductor({ crashAt: point })
+        await stage.act(before, 'evacuate', { stop: true }, 'rebuilding')
+        await stage.conductor().idle()
+        await stage.conductor().stop()
+        await stage.startConductor()
+        await settled(stage, before.id)
+        const after = await stage.server(before.id)
+        assert.deepEqual([after.vmState, after.taskState], ['stopped', null])
+        assert.deepEqual(await statuses(stage), ['done'])
+        await sound(stage)
+      })
+    })
+})
+
+describe('a host that comes back', { timeout: 60_000 }, () => {
+  it('starts what is still its own once the controller agrees', async () => {
+    await withFleet(
+      async (stage, fleet) => {
+        const server = await active(stage)
+        const host = fleet.host(server.host!)
+        await host.powerFailure()
+        assert.deepEqual(await fleet.runningOn(server.id), [])
+        await host.join()
+        await stage.until(async () => (await fleet.runningOn(server.id)).length === 1)
+      },
+      (config) => {
+        config.agent.resumeGuestsOnHostBoot = true
+      },
+    )
+  })
+})
+
+async function withFleet(
+  work: (stage: Stage, fleet: Fleet) => Promise<void>,
+  configure: (config: Config) => void = (config) => {
+    config.agent.resumeGuestsOnHostBoot = true
+  },
+): Promise<void> {
+  const stage = await openStage((config) => {
+    config.agent.shutdownTimeoutSeconds = 0
+    configure(config)
+  })
+  try {
+    await stage.startConductor()
+    await using fleet = await startFleet(stage.bus, stage.config.agent, 2)
+    await stage.conductor().idle()
+    await work(stage, fleet)
+    await stage.conductor().stop()
+  } finally {
+    await stage.close()
+  }
+}
+
+async function active(stage: Stage): Promise<Server> {
+  const { id } = await stage.create()
+  await settled(stage, id)
+  const server = await stage.server(id)
+  assert.equal(server.vmState, 'active')
+  return server
+}
+
+async function evacuate(stage: Stage, server: Server, stop: boolean): Promise<void> {
+  assert.ok(await stage.act(server, 'evacuate', { stop }, 'rebuilding'))
+  await settled(stage, server.id)
+}
+
+async function settled(stage: Stage, id: string): Promise<void> {
+  await stage.until(async () => {
+    const live = await stage.store.db
+      .selectFrom('actions')
+      .select('id')
+      .where('server_id', '=', id)
+      .where('finished_at', 'is', null)
+      .execute()
+    return live.length === 0
+  })
+}
+
+async function forcedDown(stage: Stage, host: string, down: boolean): Promise<void> {
+  await stage.store.db
+    .updateTable('services')
+    .set({ forced_down: down ? 1 : 0, updated_at: Date.now() })
+    .where('host', '=', host)
+    .execute()
+}
+
+const statuses = async (stage: Stage): Promise<string[]> =>
+  (await listMigrations(stage.store.db)).map(({ status }) => status)
+
+async function sound(stage: Stage): Promise<void> {
+  assert.deepEqual(await findViolations(stage.store.db), [])
+}
