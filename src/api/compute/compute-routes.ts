@@ -38,7 +38,7 @@ export const computeRoutes = (services: ApiServices): Route[] => [
   ...availabilityZoneRoutes(services),
   ...aggregateRoutes(services),
   ...serverGroupRoutes(services),
-  ...migrationRoutes(),
+  ...migrationRoutes(services),
   ...usageRoutes(services),
   ...extensionRoutes(),
   ...imageProxyRoutes(services),

@@ -1,10 +1,14 @@
 import { LodgeError } from '../../../base/errors.ts'
-import type { Route, VersionedSchema } from '../../common/route.ts'
+import { listMigrations, type MigrationFilter } from '../../../store/server-migrations.ts'
+import { limitOrMax, nextLinks, pageOf } from '../../common/paging.ts'
+import type { ApiRequest, ApiServices, Route, VersionedSchema } from '../../common/route.ts'
 import { anyString, object, once } from '../../common/schema-parts.ts'
+import { parseTime } from '../../common/time.ts'
 import { queryPart, queryValue } from '../parameters.ts'
+import { addressesOf, migrationView } from './migration-view.ts'
 
-/** Reads only: nothing migrates yet, so there are none. */
-export const migrationRoutes = (): Route[] => [
+/** Migrations of all kinds and all times, newest first. */
+export const migrationRoutes = (services: ApiServices): Route[] => [
   {
     method: 'GET',
     path: '/os-migrations',
@@ -14,12 +18,50 @@ export const migrationRoutes = (): Route[] => [
     query: listQuery(),
     summary: 'Lists migrations of all kinds',
     handler: async (request) => {
-      const marker = request.version >= 59 ? queryValue(request, 'marker') : undefined
-      if (marker !== undefined) throw new LodgeError('badRequest', `Marker ${marker} could not be found.`)
-      return { body: { migrations: [] } }
+      const { db } = services.store
+      const isPaged = request.version >= 59
+      const page = pageOf(request, services.config)
+      const limit = isPaged ? limitOrMax(page, services.config) : undefined
+      const marker = isPaged ? (page.marker ?? undefined) : undefined
+      const migrations = await listMigrations(db, filterOf(request), { limit, marker })
+      const addresses = await addressesOf(db, migrations)
+      const ids = migrations.map(({ id }) => id)
+      const links = limit === undefined ? [] : nextLinks(request, '/os-migrations', limit, ids)
+      return {
+        body: {
+          migrations: migrations.map((migration) => migrationView(migration, addresses, request)),
+          ...(links.length > 0 && { migrations_links: links }),
+        },
+      }
     },
   },
 ]
+
+function filterOf(request: ApiRequest): MigrationFilter {
+  const { caller, version } = request
+  const value = (key: string): string | undefined => queryValue(request, key)
+  const isOwned = version >= 80
+  return {
+    serverId: value('instance_uuid'),
+    status: value('status'),
+    type: value('migration_type'),
+    sourceHost: value('source_compute'),
+    host: value('host'),
+    userId: isOwned ? value('user_id') : undefined,
+    // Those of other projects are for administrators.
+    projectId: caller.isAdmin ? (isOwned ? value('project_id') : undefined) : (caller.projectId ?? ''),
+    ...(version >= 59 && { changedSince: timeOf(request, 'changes-since') }),
+    ...(version >= 66 && { changedBefore: timeOf(request, 'changes-before') }),
+  }
+}
+
+function timeOf(request: ApiRequest, key: string): number | undefined {
+  const text = queryValue(request, key)
+  if (text === undefined) return undefined
+  const time = parseTime(text)
+  if (time === undefined) throw new LodgeError('badRequest', `Invalid filter field: ${key}.`)
+  return time
+}
 
 /** Paging and strictness came with 2.59, `changes-before` with 2.66, owners with 2.80. */
 function listQuery(): VersionedSchema[] {

@@ -6,6 +6,7 @@ import { createServerRoute } from './create-server.ts'
 import { deleteServerRoute } from './delete-server.ts'
 import { instanceActionRoutes } from './instance-action-routes.ts'
 import { listServersRoutes } from './list-servers.ts'
+import { liveMigrateRoute } from './live-migrate.ts'
 import { lockRoutes } from './lock-server.ts'
 import { metadataRoutes } from './metadata-routes.ts'
 import { evacuateRoute } from './moves/evacuate-route.ts'
@@ -13,6 +14,7 @@ import { migrateRoute } from './moves/migrate-route.ts'
 import { resizeRoutes } from './moves/resize-routes.ts'
 import { powerActionRoutes } from './power-actions.ts'
 import { resetStateRoute } from './reset-state.ts'
+import { serverMigrationRoutes } from './server-migration-routes.ts'
 import { showServerRoute } from './show-server.ts'
 import { tagRoutes } from './tag-routes.ts'
 import { updateServerRoute } from './update-server.ts'
@@ -29,6 +31,7 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   ...resizeRoutes(services),
   migrateRoute(services),
   evacuateRoute(services),
+  liveMigrateRoute(services),
   ...lockRoutes(services),
   consoleOutputRoute(services),
   resetStateRoute(services),
@@ -36,4 +39,5 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   ...tagRoutes(services),
   ...attachmentRoutes(services),
   ...instanceActionRoutes(services),
+  ...serverMigrationRoutes(services),
 ]
