@@ -5,6 +5,13 @@ import type { PlaceRequest } from './place-request.ts'
 /** Whether the host at an index passes. */
 export type Check = (index: number) => boolean
 
+/** The hosts pass whose number in the column lies between these, both included: much faster than a check of each. */
+export interface ColumnCheck {
+  column: Float64Array
+  least: number
+  most: number
+}
+
 /** One rule that turns hosts away. */
 export interface Filter {
   /** Nova's name, or a word of ours for what is always asked. */
@@ -13,7 +20,17 @@ export interface Filter {
    * Reads the request once, and returns the check of each host; null when the request has nothing that the filter
    * would look at, so that it costs nothing.
    */
-  prepare(request: PlaceRequest, table: HostTable, settings: SchedulerConfig): Check | null
+  prepare(request: PlaceRequest, table: HostTable, settings: SchedulerConfig): Check | ColumnCheck | null
 }
+
+/** Where a number is wanted at least. */
+export const atLeast = (column: Float64Array, least: number): ColumnCheck => ({
+  column,
+  least,
+  most: Infinity,
+})
+
+/** Where a flag is not set. */
+export const unset = (column: Float64Array): ColumnCheck => ({ column, least: 0, most: 0 })
 
 export const passNone: Check = () => false

@@ -14,9 +14,9 @@ export interface HostTable {
   /** The same by names in lower case: Nova compares asked-for hosts without regard to case. */
   readonly indexOfAnyCase: ReadonlyMap<string, number>
   /** 1 where it holds. */
-  readonly disabled: Uint8Array
-  readonly forcedDown: Uint8Array
-  readonly maintenance: Uint8Array
+  readonly disabled: Float64Array
+  readonly forcedDown: Float64Array
+  readonly maintenance: Float64Array
   readonly lastSeenAt: Float64Array
   readonly capacityVcpus: Float64Array
   readonly capacityMemory: Float64Array
@@ -41,8 +41,8 @@ export interface HostTable {
 /** Builds the table of these hosts. */
 export function createHostTable(hosts: readonly HostState[]): HostTable {
   const numbers = (read: (host: HostState) => number): Float64Array => Float64Array.from(hosts, read)
-  const flags = (read: (host: HostState) => boolean): Uint8Array =>
-    Uint8Array.from(hosts, (host) => (read(host) ? 1 : 0))
+  const flags = (read: (host: HostState) => boolean): Float64Array =>
+    Float64Array.from(hosts, (host) => (read(host) ? 1 : 0))
   return {
     size: hosts.length,
     facts: hosts.map(({ name, availabilityZone, aggregates, description }) => ({

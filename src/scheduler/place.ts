@@ -1,6 +1,6 @@
 import type { SchedulerConfig } from '../base/scheduler-config.ts'
 import type { PlacementReasons, PlacementRejection } from '../model/placement.ts'
-import type { Check } from './filter.ts'
+import type { Check, ColumnCheck } from './filter.ts'
 import { filtersOf } from './filter-table.ts'
 import type { HostTable } from './host-table.ts'
 import type { PlaceRequest } from './place-request.ts'
@@ -47,24 +47,39 @@ const namedHosts = 20
 /** Leaves the indexes that pass at the front, and notes the rest. */
 function sift(
   passed: Int32Array,
-  check: Check,
+  check: Check | ColumnCheck,
   { facts }: HostTable,
   filter: string,
   rejected: PlacementRejection[],
 ): Int32Array {
+  const turnedAway: number[] = []
+  const kept =
+    typeof check === 'function' ? siftEach(passed, check, turnedAway) : siftColumn(passed, check, turnedAway)
+  const count = passed.length - kept
+  if (count > 0) rejected.push({ filter, count, hosts: turnedAway.map((index) => facts[index]!.name) })
+  return passed.subarray(0, kept)
+}
+
+/** Returns how many passed. */
+function siftEach(passed: Int32Array, check: Check, turnedAway: number[]): number {
   let kept = 0
-  let rejection: PlacementRejection | undefined
   for (let i = 0; i < passed.length; i += 1) {
     const index = passed[i]!
-    if (check(index)) {
-      passed[kept++] = index
-      continue
-    }
-    if (!rejection) rejected.push((rejection = { filter, count: 0, hosts: [] }))
-    rejection.count += 1
-    if (rejection.hosts.length < namedHosts) rejection.hosts.push(facts[index]!.name)
+    if (check(index)) passed[kept++] = index
+    else if (turnedAway.length < namedHosts) turnedAway.push(index)
   }
-  return passed.subarray(0, kept)
+  return kept
+}
+
+function siftColumn(passed: Int32Array, { column, least, most }: ColumnCheck, turnedAway: number[]): number {
+  let kept = 0
+  for (let i = 0; i < passed.length; i += 1) {
+    const index = passed[i]!
+    const value = column[index]!
+    if (value >= least && value <= most) passed[kept++] = index
+    else if (turnedAway.length < namedHosts) turnedAway.push(index)
+  }
+  return kept
 }
 
 function placeForced(asked: string, table: HostTable): PlaceResult {

@@ -41,7 +41,7 @@ export function best(
 /** A weigher's numbers with how they are normalised. */
 interface Term {
   name: string
-  values: ArrayLike<number>
+  values: Float64Array
   min: number
   range: number
   multiplier: number
@@ -68,7 +68,7 @@ function termsOf(
   return terms
 }
 
-function rangeOf(values: ArrayLike<number>, passed: Int32Array): { min: number; max: number } {
+function rangeOf(values: Float64Array, passed: Int32Array): { min: number; max: number } {
   let min = Infinity
   let max = -Infinity
   for (let i = 0; i < passed.length; i += 1) {
@@ -85,7 +85,8 @@ function add(term: Term, passed: Int32Array, weights: Float64Array): void {
     for (let i = 0; i < passed.length; i += 1) weights[i]! += partOf(term, passed[i]!)
     return
   }
-  for (let i = 0; i < passed.length; i += 1) weights[i]! += multiplier * ((values[passed[i]!]! - min) / range)
+  const scale = multiplier / range
+  for (let i = 0; i < passed.length; i += 1) weights[i]! += scale * (values[passed[i]!]! - min)
 }
 
 function partOf({ values, min, range, multiplier, overrides }: Term, index: number): number {

@@ -12,7 +12,7 @@ export interface Weigher {
   /** Nova's name of that, which an aggregate's metadata may have. */
   aggregateKey: string
   /** A number for the host at each index; null when it makes no difference. */
-  values(request: PlaceRequest, table: HostTable, settings: SchedulerConfig): ArrayLike<number> | null
+  values(request: PlaceRequest, table: HostTable, settings: SchedulerConfig): Float64Array | null
 }
 
 type Multiplier = {

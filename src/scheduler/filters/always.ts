@@ -1,4 +1,4 @@
-import { passNone, type Filter } from '../filter.ts'
+import { atLeast, passNone, unset, type Filter } from '../filter.ts'
 import { foreignResources, requestedResources } from '../requested-resources.ts'
 import { requestedTraits, traitsOf } from '../traits.ts'
 
@@ -6,17 +6,11 @@ import { requestedTraits, traitsOf } from '../traits.ts'
 export const alwaysAsked: readonly Filter[] = [
   {
     name: 'disabled',
-    prepare:
-      (_request, { disabled }) =>
-      (index) =>
-        disabled[index] === 0,
+    prepare: (_request, { disabled }) => unset(disabled),
   },
   {
     name: 'maintenance',
-    prepare:
-      (_request, { maintenance }) =>
-      (index) =>
-        maintenance[index] === 0,
+    prepare: (_request, { maintenance }) => unset(maintenance),
   },
   {
     name: 'availability-zone',
@@ -31,21 +25,21 @@ export const alwaysAsked: readonly Filter[] = [
     name: 'vcpus',
     prepare: ({ flavor }, { freeVcpus }) => {
       const { vcpus } = requestedResources(flavor)
-      return vcpus === 0 ? null : (index) => freeVcpus[index]! >= vcpus
+      return vcpus === 0 ? null : atLeast(freeVcpus, vcpus)
     },
   },
   {
     name: 'memory',
     prepare: ({ flavor }, { freeMemory }) => {
       const { memoryMiB } = requestedResources(flavor)
-      return memoryMiB === 0 ? null : (index) => freeMemory[index]! >= memoryMiB
+      return memoryMiB === 0 ? null : atLeast(freeMemory, memoryMiB)
     },
   },
   {
     name: 'disk',
     prepare: ({ flavor }, { freeDisk }) => {
       const { diskGiB } = requestedResources(flavor)
-      return diskGiB === 0 ? null : (index) => freeDisk[index]! >= diskGiB
+      return diskGiB === 0 ? null : atLeast(freeDisk, diskGiB)
     },
   },
   {
