@@ -1,8 +1,8 @@
-import { createLogger } from '../base/logging.ts'
 import { startUp } from '../daemon/up.ts'
 import { superviseUntilSignal } from '../daemon/supervise.ts'
 import type { Command } from './commands.ts'
 import { configFromFlags, usageOf, type Flag } from './flags.ts'
+import { startLogger } from './start-logger.ts'
 
 const allowed: Flag[] = ['state', 'listen', 'simulate', 'libvirt-uri', 'public-url', 'config', 'log-level']
 
@@ -13,9 +13,7 @@ export const up: Command = {
   summary: 'run everything in one process: API, scheduler, conductor and the agent of this host',
   run: async (words) => {
     const config = configFromFlags(words, allowed)
-    const atTerminal = process.stderr.isTTY
-    const format = config.log.format === 'auto' ? (atTerminal ? 'pretty' : 'json') : config.log.format
-    const log = createLogger({ level: config.log.level, format })
+    const log = startLogger(config)
     const running = await startUp({ config, log })
     console.error(`Lodge is up at ${running.url}`)
     console.error(`Try: OS_CLIENT_CONFIG_FILE=${running.cloudsFile} openstack --os-cloud lodge server list`)

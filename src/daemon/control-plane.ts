@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import type { ApiServices } from '../api/common/route.ts'
 import { computeRoutes } from '../api/compute/compute-routes.ts'
@@ -35,7 +34,7 @@ export interface ControlPlaneOptions {
   /** Starts what must be there before the first request: the agents of a single process. */
   beforeServing?: (images: ImageStore) => Promise<void>
   /** For agents elsewhere: how they join, and fetch images over HTTP. */
-  doorOf?: (images: ImageStore, incoming: string) => FleetDoor
+  doorOf?: (images: ImageStore) => FleetDoor
 }
 
 /**
@@ -81,7 +80,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<{
     ask: (query) => bus.ask(query),
     imageFiles: images,
   }
-  const door = options.doorOf?.(images, join(state.images, 'incoming'))
+  const door = options.doorOf?.(images)
   const tables = {
     identity: identityRoutes(services),
     compute: computeRoutes(services),

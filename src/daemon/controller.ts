@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import type { Config } from '../base/config.ts'
 import { LodgeError } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
@@ -46,13 +47,16 @@ export async function startController({ config, log }: { config: Config; log: Lo
     const bus = createNatsBus({ connection, log: log.child({ room: 'bus' }) })
     parts.push(() => bus.close())
     const keys = readFleetKeys(state.root)
+    // Of uploads that the last run did not end.
+    const incoming = join(state.root, 'incoming')
+    rmSync(incoming, { recursive: true, force: true })
     const { url } = await startControlPlane({
       config,
       log,
       state,
       bus,
       parts,
-      doorOf: (images, incoming) => createFleetDoor({ keys, bus: config.bus, images, incoming }),
+      doorOf: (images) => createFleetDoor({ keys, bus: config.bus, images, incoming }),
     })
     log.info({ url, nats: connection.getServer(), state: state.root }, 'the controller is up')
     const lost = bus.closed.then(() => {

@@ -12,6 +12,6 @@ export interface FleetDoor {
   natsUrl: string
   caPem: string | null
   images: ImageTransfer
-  /** Where uploads of agents are written before they become images; on the images' file system. */
+  /** Where uploads of agents are written before they become images. */
   incoming: string
 }
