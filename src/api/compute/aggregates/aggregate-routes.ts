@@ -216,7 +216,7 @@ async function checkName(trx: Db, name: string): Promise<void> {
 }
 
 async function requireAggregate(db: Db, { params: { id = '' } }: ApiRequest): Promise<Aggregate> {
-  if (!/^\d{1,15}$/.test(id))
+  if (!/^-?\d{1,15}$/.test(id))
     throw new LodgeError('badRequest', `Invalid input for aggregate id ${id}: it must be an integer`)
   const aggregate = Number(id) > maxInteger ? undefined : await getAggregate(db, Number(id))
   if (!aggregate) throw new LodgeError('notFound', `Aggregate ${id} could not be found.`)
