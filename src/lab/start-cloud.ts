@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'nod
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Config } from '../base/config.ts'
 import { LodgeError, messageOf } from '../base/errors.ts'
 import type { Lab, LabHost } from './lab.ts'
 import { readLabRecord } from './lab-record.ts'
@@ -20,6 +21,15 @@ export interface LabCloud {
   stateDirectory: string
 }
 
+export interface LabCloudOptions {
+  /** Of the API on this machine's loopback; a free one unless told. */
+  port?: number
+  /** Where clients are told that compute is, without a trailing slash; such as a proxy before the API. */
+  computeUrl?: string
+  /** More settings of the agents. */
+  agent?: Partial<Config['agent']>
+}
+
 const natsPort = 4222
 
 /**
@@ -27,7 +37,7 @@ const natsPort = 4222
  * end with the lab. Agents start again with their hosts; NATS and controller run once.
  * @throws LodgeError unavailable, with what the part that failed has said
  */
-export async function startCloud(lab: Lab): Promise<LabCloud> {
+export async function startCloud(lab: Lab, options: LabCloudOptions = {}): Promise<LabCloud> {
   const switchPid = readLabRecord(lab.directory)?.init?.pid
   if (switchPid === undefined) throw new LodgeError('conflict', `No lab runs in ${lab.directory}`)
   const directory = join(lab.directory, 'cloud')
@@ -36,11 +46,11 @@ export async function startCloud(lab: Lab): Promise<LabCloud> {
 
   // The controller has the same port in the lab as the machine has outside, so that one URL holds in both.
   const door = createServer()
-  await once(door.listen(0, '127.0.0.1'), 'listening')
+  await once(door.listen(options.port ?? 0, '127.0.0.1'), 'listening')
   const { port } = door.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   const settings = join(directory, 'lodge.json')
-  writeFileSync(settings, JSON.stringify(controllerSettings(url, port)), { mode: 0o600 })
+  writeFileSync(settings, JSON.stringify(controllerSettings(url, port, options.computeUrl)), { mode: 0o600 })
 
   const listen = `${switchAddress}:${natsPort}`
   await lodge('fleet', 'init', '--state', stateDirectory, '--nats-listen', listen)
@@ -54,7 +64,7 @@ export async function startCloud(lab: Lab): Promise<LabCloud> {
   await passOn(start('forward', [process.execPath, forwarder, switchAddress, String(port)]), door)
   await untilUp(controller, async () => (await fetch(`${url}/identity/v3`)).ok)
 
-  await Promise.all(lab.hosts.map((host) => joinFleet(host, stateDirectory)))
+  await Promise.all(lab.hosts.map((host) => joinFleet(host, stateDirectory, options.agent)))
   const allUp = async (): Promise<boolean> => {
     const { stdout } = await lodge('status', '--state', stateDirectory)
     return lab.hosts.every(({ name }) => new RegExp(`^${name} +up `, 'm').test(stdout))
@@ -71,11 +81,11 @@ const program = [process.execPath, main]
 const agentState = '/var/lib/libvirt/lodge'
 const agentSettings = 'lodge.json'
 
-const controllerSettings = (url: string, port: number): object => ({
+const controllerSettings = (url: string, port: number, computeUrl = `${url}/compute`): object => ({
   bus: { url: `nats://${switchAddress}:${natsPort}` },
   publicUrls: {
     identity: `${url}/identity`,
-    compute: `${url}/compute`,
+    compute: computeUrl,
     image: `${url}/image`,
     network: `${url}/network`,
     // What agents use.
@@ -83,10 +93,11 @@ const controllerSettings = (url: string, port: number): object => ({
   },
 })
 
-async function joinFleet(host: LabHost, controllerState: string): Promise<void> {
+async function joinFleet(host: LabHost, controllerState: string, agent = {}): Promise<void> {
   const { stdout } = await lodge('host', 'invite', host.name, '--state', controllerState)
   const [, ...joining] = stdout.trim().split(' ') // without the first, `lodge`
-  const settings = { agent: { migration: { address: host.address, uri: 'qemu+tcp://%s/system' } } }
+  const migration = { address: host.address, uri: 'qemu+tcp://%s/system' }
+  const settings = { agent: { ...agent, migration } }
   writeFileSync(join(host.directory, 'etc', agentSettings), JSON.stringify(settings))
   const common = ['--state', agentState, '--config', `/etc/libvirt/${agentSettings}`]
   await host.exec([...program, ...joining, ...common])
