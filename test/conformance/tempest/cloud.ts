@@ -1,16 +1,18 @@
 /** What Tempest is run against: a Lodge with two images and two flavors, its compute answers checked on the way. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PartialConfig } from '../../../src/base/config-schema.ts'
+import { startCloud as startLabCloud } from '../../../src/lab/start-cloud.ts'
+import { startLab } from '../../../src/lab/start-lab.ts'
 import { buildGuestImage } from '../../guest/build-guest-image.ts'
 import { freePort } from '../../support/free-port.ts'
-import { startLodge, type LodgeProcess } from '../../support/lodge-process.ts'
+import { startLodge } from '../../support/lodge-process.ts'
 import { login, readPassword, type OpenStackApi } from '../../support/openstack-api.ts'
 import { startPrivateLibvirtd } from '../../support/private-libvirtd.ts'
 import { proxyIsThere, startCheckingProxy, type CheckingProxy } from '../checking-proxy.ts'
 
 export interface Cloud {
-  readonly lodge: LodgeProcess
+  /** Root of the API. */
+  readonly url: string
   readonly adminPassword: string
   readonly imageIds: [string, string]
   /** The second is the bigger. */
@@ -22,15 +24,15 @@ export interface Cloud {
   stop(): Promise<void>
 }
 
-export interface CloudOptions {
-  /** Of the caller, who removes it. */
-  directory: string
-  /** Hosts of the simulated hypervisor; 0: the real one, in a libvirtd of its own. */
-  simulate: number
-}
+/** One real host in `lodge up`, simulated hosts, or a fleet in a lab. */
+export type Hosts = { kind: 'libvirt' | 'simulated' | 'lab'; count: number }
 
-export async function startCloud({ directory, simulate }: CloudOptions): Promise<Cloud> {
-  const undo: (() => Promise<unknown>)[] = []
+/** Things to undo, last first. */
+type Undo = (() => Promise<unknown>)[]
+
+/** `directory` is the caller's, who removes it. */
+export async function startCloud(directory: string, hosts: Hosts): Promise<Cloud> {
+  const undo: Undo = []
   const stop = async (): Promise<void> => {
     for (let step = undo.pop(); step; step = undo.pop()) await step()
   }
@@ -38,24 +40,15 @@ export async function startCloud({ directory, simulate }: CloudOptions): Promise
     const port = await freePort()
     const proxy = proxyIsThere ? await startCheckingProxy(port) : undefined
     if (proxy) undo.push(() => proxy.finish())
-    const settingsFile = join(directory, 'lodge.json')
-    writeFileSync(settingsFile, JSON.stringify(settings(proxy)))
-    const flags = ['--config', settingsFile]
-    if (simulate > 0) flags.push('--simulate', String(simulate))
-    else {
-      const libvirtd = await startPrivateLibvirtd({ dir: directory })
-      undo.push(() => libvirtd.stop())
-      flags.push('--libvirt-uri', libvirtd.uri)
-    }
-    const lodge = await startLodge({ state: join(directory, 'state'), port, flags })
-    undo.push(() => lodge.stop())
-    const api = await login(lodge.cloudsFile, lodge.url)
+    const start = hosts.kind === 'lab' ? startFleet : startOne
+    const { url, cloudsFile } = await start({ directory, hosts, port, computeUrl: proxy?.computeUrl, undo })
+    const api = await login(cloudsFile, url)
     return {
-      lodge,
-      adminPassword: readPassword(lodge.cloudsFile),
+      url,
+      adminPassword: readPassword(cloudsFile),
       imageIds: [await upload(api, directory, 'qcow2'), await upload(api, directory, 'raw')],
       flavorIds: [await makeFlavor(api, 128), await makeFlavor(api, 160)],
-      hosts: Math.max(1, simulate),
+      hosts: hosts.count,
       proxy,
       stop,
     }
@@ -65,11 +58,37 @@ export async function startCloud({ directory, simulate }: CloudOptions): Promise
   }
 }
 
-const settings = (proxy: CheckingProxy | undefined): PartialConfig => ({
-  publicUrls: proxy ? { compute: proxy.computeUrl } : {},
-  // Tempest stops and reboots guests that have not come up yet and do not hear the power button.
-  agent: { shutdownTimeoutSeconds: 10, shutdownRetrySeconds: 2, softRebootTimeoutSeconds: 15 },
-})
+interface Start {
+  directory: string
+  hosts: Hosts
+  port: number
+  computeUrl: string | undefined
+  undo: Undo
+}
+
+/** Tempest stops and reboots guests that have not come up yet and do not hear the power button. */
+const agent = { shutdownTimeoutSeconds: 10, shutdownRetrySeconds: 2, softRebootTimeoutSeconds: 15 }
+
+async function startOne({ directory, hosts, port, computeUrl, undo }: Start) {
+  const settingsFile = join(directory, 'lodge.json')
+  writeFileSync(settingsFile, JSON.stringify({ publicUrls: { compute: computeUrl ?? null }, agent }))
+  const flags = ['--config', settingsFile]
+  if (hosts.kind === 'simulated') flags.push('--simulate', String(hosts.count))
+  else {
+    const libvirtd = await startPrivateLibvirtd({ dir: directory })
+    undo.push(() => libvirtd.stop())
+    flags.push('--libvirt-uri', libvirtd.uri)
+  }
+  const lodge = await startLodge({ state: join(directory, 'state'), port, flags })
+  undo.push(() => lodge.stop())
+  return lodge
+}
+
+async function startFleet({ directory, hosts, port, computeUrl, undo }: Start) {
+  const lab = await startLab({ hosts: hosts.count, directory: join(directory, 'lab') })
+  undo.push(() => lab.stop())
+  return startLabCloud(lab, { port, computeUrl, agent })
+}
 
 /** Two formats, so that Tempest's second image is no copy of the first. */
 async function upload(api: OpenStackApi, directory: string, format: 'qcow2' | 'raw'): Promise<string> {

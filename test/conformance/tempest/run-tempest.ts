@@ -2,6 +2,7 @@
  * `npm run tempest`: Debian's Tempest against a Lodge of its own, with real guests, through the checking proxy where
  * that is at hand. Options, after `--`:
  *   --simulate N      N simulated hosts in place of libvirt: quicker, and with tests that want several hosts
+ *   --lab N           a controller and N real hosts in a lab, with agents of their own (needs nats-server)
  *   --match REGEX     of the tests, those that fit
  *   --concurrency N   how many at once; 3 unless told
  *   --keep            leaves the folder with Tempest's and Lodge's logs
@@ -11,7 +12,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startCloud } from './cloud.ts'
+import { startCloud, type Hosts } from './cloud.ts'
 import { openTempest } from './programs.ts'
 import { resultsOf, type Result } from './results.ts'
 import { readSkips, select } from './skip-list.ts'
@@ -21,12 +22,12 @@ const all = '^tempest\\.api\\.(compute|identity\\.(admin\\.)?v3|image\\.v2)\\.'
 const minutes = 25
 
 async function main(): Promise<boolean> {
-  const { simulate, match, concurrency, keep } = flags()
+  const { hosts, match, concurrency, keep } = flags()
   const directory = mkdtempSync(join(tmpdir(), 'lodge-tempest-'))
   // QEMU may run as a user of its own; it has to pass through to the servers' disks.
   chmodSync(directory, 0o711)
   try {
-    const cloud = await startCloud({ directory, simulate })
+    const cloud = await startCloud(directory, hosts)
     try {
       const tempest = await openTempest(directory, tempestConf(cloud, directory))
       const tests = (await tempest.list(all)).filter((test) => new RegExp(match ?? '').test(test))
@@ -75,13 +76,18 @@ const ending = (text: string): string => text.trim().split('\n').slice(-6).join(
 function flags() {
   const { values } = parseArgs({
     options: {
-      simulate: { type: 'string', default: '0' },
+      simulate: { type: 'string' },
+      lab: { type: 'string' },
       match: { type: 'string' },
       concurrency: { type: 'string', default: '3' },
       keep: { type: 'boolean', default: false },
     },
   })
-  return { ...values, simulate: Number(values.simulate), concurrency: Number(values.concurrency) }
+  const hosts: Hosts = { kind: 'libvirt', count: 1 }
+  if (values.simulate !== undefined)
+    Object.assign(hosts, { kind: 'simulated', count: Number(values.simulate) })
+  if (values.lab !== undefined) Object.assign(hosts, { kind: 'lab', count: Number(values.lab) })
+  return { ...values, hosts, concurrency: Number(values.concurrency) }
 }
 
 process.exit((await main()) ? 0 : 1)

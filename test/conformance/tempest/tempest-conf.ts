@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { defaultSchedulerConfig } from '../../../src/base/scheduler-config.ts'
 import type { Cloud } from './cloud.ts'
 
 /**
@@ -18,7 +19,7 @@ export function tempestConf(cloud: Cloud, directory: string): string {
       admin_domain_name: 'Default',
     },
     identity: {
-      uri_v3: `${cloud.lodge.url}/identity/v3`,
+      uri_v3: `${cloud.url}/identity/v3`,
       auth_version: 'v3',
       region: 'RegionOne',
       v3_endpoint_type: 'public',
@@ -57,6 +58,7 @@ export function tempestConf(cloud: Cloud, directory: string): string {
       suspend: true,
       snapshot: true,
       enable_instance_password: true,
+      scheduler_enabled_filters: defaultSchedulerConfig.filters.join(','),
       // Not yet: see the issue "The whole life of a server".
       change_password: false,
       resize: false,
