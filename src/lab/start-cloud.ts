@@ -96,7 +96,8 @@ const controllerSettings = (url: string, port: number, computeUrl = `${url}/comp
 async function joinFleet(host: LabHost, controllerState: string, agent = {}): Promise<void> {
   const { stdout } = await lodge('host', 'invite', host.name, '--state', controllerState)
   const [, ...joining] = stdout.trim().split(' ') // without the first, `lodge`
-  const migration = { address: host.address, uri: 'qemu+tcp://%s/system' }
+  // Without TLS: the lab's network is nobody else's, and its libvirtds have no certificates.
+  const migration = { address: host.address, uri: 'qemu+tcp://%s/system', tls: false }
   const settings = { agent: { ...agent, migration } }
   writeFileSync(join(host.directory, 'etc', agentSettings), JSON.stringify(settings))
   const common = ['--state', agentState, '--config', `/etc/libvirt/${agentSettings}`]
