@@ -180,7 +180,10 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
     },
     settling: () =>
       clock.now() - startedAt < settleMs &&
-      (heardOf.size === 0 || table.facts.some(({ name }) => !heardOf.has(name))),
+      (heardOf.size === 0 ||
+        // The first report of one is just being written.
+        heardOf.size > table.facts.length ||
+        table.facts.some(({ name }) => !heardOf.has(name))),
   }
 }
 

@@ -9,8 +9,8 @@ import { silentLogger } from '../base/logging.ts'
 import { systemClock } from '../base/clock.ts'
 import { isServerDomainName } from '../model/server-spec.ts'
 import type { Store } from '../store/store.ts'
+import { openStoreReadOnly } from './open-store.ts'
 import { stateDirectory } from './state-directory.ts'
-import { openStateReadOnly } from './status.ts'
 
 export interface Examination {
   /** One sentence each; empty when all is well. */
@@ -26,7 +26,7 @@ export interface Examination {
  * @throws LodgeError badRequest without a state directory, unavailable when libvirt does not answer
  */
 export async function examine(config: Config): Promise<Examination> {
-  const store = await openStateReadOnly(config)
+  const store = await openStoreReadOnly(config, stateDirectory(config.stateDirectory))
   try {
     const host = config.agent.hostName ?? hostname()
     const findings = await findViolations(store.db, Date.now())

@@ -1,11 +1,9 @@
-import { existsSync } from 'node:fs'
 import type { Config } from '../base/config.ts'
-import { LodgeError } from '../base/errors.ts'
 import { statusOf, type TaskState, type VmState } from '../model/server-state.ts'
 import type { HostDescription } from '../model/host.ts'
 import type { Resources } from '../model/server-spec.ts'
-import { openSqliteStore } from '../store/open-sqlite.ts'
 import type { Store } from '../store/store.ts'
+import { openStoreReadOnly } from './open-store.ts'
 import { stateDirectory } from './state-directory.ts'
 import { isLocked } from './state-lock.ts'
 
@@ -32,7 +30,7 @@ export interface HostStatus {
  * @throws LodgeError badRequest when there is no Lodge state in it
  */
 export async function readStatus(config: Config): Promise<Status> {
-  const store = await openStateReadOnly(config)
+  const store = await openStoreReadOnly(config, stateDirectory(config.stateDirectory))
   try {
     const servers = await store.db
       .selectFrom('servers')
@@ -62,20 +60,6 @@ export async function readStatus(config: Config): Promise<Status> {
     await store.close()
   }
 }
-
-/** @throws LodgeError badRequest when the state directory holds no store */
-export async function openStateReadOnly(config: Config): Promise<Store> {
-  const { root, database } = stateDirectory(config.stateDirectory)
-  if (!existsSync(database)) throw noState(root)
-  const store = await openSqliteStore({ path: database, readOnly: true })
-  // A start that was cut off at once may have left the file empty.
-  if ((await store.db.introspection.getTables()).some(({ name }) => name === 'servers')) return store
-  await store.close()
-  throw noState(root)
-}
-
-const noState = (root: string): LodgeError =>
-  new LodgeError('badRequest', `There is no Lodge state in ${root}; name the directory with --state DIR`)
 
 async function readHosts(store: Store, downAfterSeconds: number): Promise<HostStatus[]> {
   const rows = await store.db

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect, sql } from 'kysely'
 import { Pool } from 'pg'
 import { LodgeError, messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
+import { withoutPassword } from '../base/without-password.ts'
 import { migrate } from './migrate.ts'
 import { poolForKysely } from './postgres-for-kysely.ts'
 import { afterCollision, type Collision } from './postgres-errors.ts'
@@ -40,7 +41,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   const db = openDatabase(options, connections, statementMs)
   try {
     if (!options.readOnly) await migrateAlone(options)
-    else await db.selectFrom('servers').select('number').limit(1).execute()
+    else await sql`select 1`.execute(db)
   } catch (error) {
     await db.destroy()
     throw new LodgeError(
@@ -55,15 +56,6 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     transaction: (work) => runAgainOnCollision(options.log, () => db.transaction().execute(work)),
     close: () => db.destroy(),
   }
-}
-
-/** The URL as logs and people may see it. */
-export function withoutPassword(url: string): string {
-  if (!URL.canParse(url)) return url.replace(/\/\/[^@/]*@/, '//')
-  const parsed = new URL(url)
-  if (parsed.password !== '') parsed.password = '***'
-  if (parsed.searchParams.has('password')) parsed.searchParams.set('password', '***')
-  return parsed.href
 }
 
 function openDatabase({ url, log }: PostgresOptions, connections: number, timeoutMs: number): Kysely<Schema> {
