@@ -26,6 +26,8 @@ export interface SimulatedHosts {
   /** Told of each command as it comes to the host, until the hosts are stopped. */
   onCommand(host: string, listener: (verb: Verb) => void): void
   restartAgent(host: string): Promise<void>
+  /** The host's agent takes a census and reports it. */
+  census(host: string): Promise<void>
   /** The hosts that have a domain of the server, and those that have disks of it. */
   homesOf(serverId: string): Promise<string[]>
   disksOf(serverId: string): Promise<string[]>
@@ -111,6 +113,7 @@ export async function startSimulatedHosts(
       await stopAgent(host)
       await startAgent(host)
     },
+    census: async (host) => partsOf(host).running?.agent.reconcile(),
     homesOf: (serverId) =>
       hostsWhere(async (name) => (await partsOf(name).hypervisor.findDomain(serverId)) !== undefined),
     disksOf: (serverId) => hostsWhere(async (name) => (await partsOf(name).disks.list()).includes(serverId)),

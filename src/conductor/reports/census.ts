@@ -9,6 +9,7 @@ import { listMigrations, updateMigration } from '../../store/server-migrations.t
 import { insertFault } from '../../store/server-faults.ts'
 import { compareAndSetTask, getServers, getServersOfHost } from '../../store/servers.ts'
 import type { ConductorContext } from '../context.ts'
+import { isLeftByLiveMigration } from './left-by-live-migration.ts'
 import { powerNow, syncPower } from './power-sync.ts'
 
 /** A census taken so shortly after a server's last change may not know of it. */
@@ -103,7 +104,7 @@ async function judgeStray(
   const facts = { server: entry.serverId, host: report.host, recordedHost: server?.host ?? null }
   if (server?.deletedAt === null && server.resize?.sourceHost === report.host) return
   if (!server) return context.log.warn(facts, 'a domain or disk carries the id of a server that nobody knows')
-  const rule = await reapingRule(context, report.host, server)
+  const rule = await reapingRule(context, report.host, server, entry)
   if (!rule) return context.log.warn(facts, 'a domain or disk of a server lies on a host that is not its own')
   await remove(context, report, server, rule)
 }
@@ -192,9 +193,16 @@ async function endEvacuationsWithoutTrace(context: ConductorContext, report: Cen
 }
 
 /** Why a stray may be removed; null: nothing says so. */
-async function reapingRule(context: ConductorContext, host: string, server: Server): Promise<string | null> {
+async function reapingRule(
+  context: ConductorContext,
+  host: string,
+  server: Server,
+  entry: CensusEntry,
+): Promise<string | null> {
   if (server.deletedAt !== null) return 'its server is deleted'
   if (await hasMovedAway(context, host, server)) return 'it has moved away'
+  if (await isLeftByLiveMigration(context.store.db, host, server, entry))
+    return 'a live migration left it there'
   const actions = (await listActions(context.store.db, server.id)) ?? []
   const create = actions.find((action) => action.name === 'create')
   return create && wasAbandoned(create, host) ? 'a build was given up on this host' : null

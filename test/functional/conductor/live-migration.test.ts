@@ -189,6 +189,23 @@ describe('live migration', { timeout: 60_000 }, () => {
     assert.equal((await migration()).status, 'cancelled')
   })
 
+  it('leaves disks behind only until the next census', async () => {
+    const source = server.host!
+    hosts.onCommand(source, (verb) => {
+      if (verb === 'migrateFinishSource')
+        hosts
+          .hypervisor(source)
+          .fail('findDomain', { times: 1, uuid: server.id, error: new LodgeError('internal', 'broken') })
+    })
+    await begin()
+    const moved = await finish()
+    assert.deepEqual(await hosts.disksOf(server.id), [source, moved.host].sort())
+    await hosts.census(source)
+    await stage.until(async () => (await hosts.disksOf(server.id)).length === 1)
+    assert.deepEqual(await hosts.disksOf(server.id), [moved.host])
+    assert.deepEqual(await hosts.homesOf(server.id), [moved.host])
+  })
+
   for (const [what, point] of [
     ['before it is sent', 'live-migration:migrate:command'],
     ['after it has moved', 'live-migration:migrate:answered'],
@@ -209,7 +226,7 @@ describe('live migration', { timeout: 60_000 }, () => {
     })
 
   it('goes on when the agent of the source was restarted in the middle', async () => {
-    hosts.setMigrationMs(3500)
+    hosts.setMigrationMs(7000)
     const source = server.host!
     await begin()
     await stage.until(async () => ((await migration())?.progress.memoryTotalBytes ?? 0) > 0)
