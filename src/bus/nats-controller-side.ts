@@ -46,14 +46,22 @@ export function controllerSide(
   const inbox = createInbox()
   const waiting = new Map<string, Waiting>()
   let last = 0
+  let listening = false
 
-  connection.subscribe(`${inbox}.*`, {
-    callback: (error, message) => {
-      if (!error) waiting.get(message.subject)?.take(message)
-    },
-  })
+  /** No sooner than something is sent: an agent, which sends nothing, may not listen there. */
+  function listen(): void {
+    if (listening) return
+    listening = true
+    connection.subscribe(`${inbox}.*`, {
+      callback: (error, message) => {
+        if (!error) waiting.get(message.subject)?.take(message)
+      },
+    })
+  }
 
   function send(command: Command): Promise<Outcome> {
+    if (connection.isClosed()) return Promise.reject(unreachable(command.host))
+    listen()
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
     const reply = `${inbox}.${++last}`
     const subject = agentSubject(command.host, 'command')

@@ -21,8 +21,13 @@ export interface AgentProcess extends Running {
   connected: boolean
 }
 
-/** How long the start waits for NATS before it counts as done without, milliseconds. */
-const graceMs = 10_000
+export interface AgentProcessOptions {
+  config: Config
+  log: Logger
+  /** How long the start waits for NATS before it counts as done without. Ten seconds unless told. */
+  graceMs?: number
+}
+
 const retryMs = 1000
 
 /**
@@ -30,8 +35,8 @@ const retryMs = 1000
  * @throws LodgeError badRequest when the host has not joined, conflict when the state directory or the host's name
  * is in use, unauthorized when NATS refuses the credentials, unavailable without libvirt at the first start
  */
-export async function startAgentProcess(options: { config: Config; log: Logger }): Promise<AgentProcess> {
-  const { log } = options
+export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
+  const { log, graceMs = 10_000 } = options
   const clock = systemClock
   const state = stateDirectory(options.config.stateDirectory)
   const member = memberOf(options.config, state.root)

@@ -211,6 +211,21 @@ describe('a controller and agents that speak over NATS', { timeout: 180_000 }, (
     await reach(await create('after'), 'ACTIVE')
   })
 
+  test('an agent starts without NATS, and serves once it is there; a second one of its name does not', async () => {
+    const simulated = (name: string) =>
+      loadConfig(undefined, { stateDirectory: stateOf(name), simulate: { hosts: 3 } })
+    await agent.stop()
+    await nats.kill()
+    agent = await startAgentProcess({ config: simulated('fleet'), log, graceMs: 200 })
+    assert.equal(agent.connected, false)
+    await nats.start()
+    await reach(await create('late'), 'ACTIVE')
+
+    const { token, url } = await invite({ host: 'simulated-*' })
+    await joinFleet({ config: simulated('twin'), url, token, simulated: true })
+    await assert.rejects(startAgentProcess({ config: simulated('twin'), log }), { kind: 'conflict' })
+  })
+
   test('an agent fills snapshots of its own servers, and no other image', async () => {
     const member = readMembership(stateOf('five'))!
     const wanted = { name: 'queued', disk_format: 'qcow2', container_format: 'bare' }

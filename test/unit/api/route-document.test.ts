@@ -7,6 +7,8 @@ import type { ApiServices, Route } from '../../../src/api/common/route.ts'
 import { computeRoutes } from '../../../src/api/compute/compute-routes.ts'
 import { identityRoutes } from '../../../src/api/identity/routes.ts'
 import { imageRoutes } from '../../../src/api/image/routes.ts'
+import type { FleetDoor } from '../../../src/api/lodge/fleet-door.ts'
+import { fleetRoutes } from '../../../src/api/lodge/fleet-routes.ts'
 import { lodgeRoutes } from '../../../src/api/lodge/routes.ts'
 import { networkRoutes } from '../../../src/api/network/routes.ts'
 import { defaultConfig } from '../../../src/base/config.ts'
@@ -21,7 +23,7 @@ const tables: [string, string, Route[]][] = [
   ['Identity', '/identity/v3', identityRoutes(services)],
   ['Image', '/image/v2', imageRoutes(services)],
   ['Network', '/network/v2.0', networkRoutes(services)],
-  ['Lodge', '/lodge/v1', lodgeRoutes(services)],
+  ['Lodge', '/lodge/v1', [...lodgeRoutes(services), ...fleetRoutes(services, {} as FleetDoor)]],
 ]
 
 test('docs/api.md tells the routes that there are', () => {
