@@ -429,6 +429,35 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       await hypervisor.undefine(uuid)
     })
 
+    test('what a domain must tell another host is there, and a move to nowhere leaves it as it was', async () => {
+      const uuid = await started()
+      const xml = await hypervisor.migratableXml(uuid, 'guest')
+      const persistentXml = await hypervisor.migratableXml(uuid, 'definition')
+      assert.match(xml, new RegExp(uuid))
+      assert.equal(await hypervisor.domainJob(uuid), undefined)
+      await fails('conflict', () => hypervisor.abortJob(uuid))
+      await assert.rejects(
+        hypervisor.migrate(uuid, {
+          destinationUri: 'qemu+unix:///system?socket=/nowhere/libvirt-sock',
+          dataAddress: null,
+          xml,
+          persistentXml,
+          copyDisks: ['vda'],
+          tls: false,
+          autoConverge: true,
+          postCopy: false,
+        }),
+      )
+      assert.equal(await stateOf(uuid), powerState.RUNNING)
+      assert.equal(await hypervisor.domainJob(uuid), undefined)
+      await remove(uuid)
+    })
+
+    test('a domain that is not there has no job and nothing to move', async () => {
+      await fails('notFound', () => hypervisor.domainJob(newUuid()))
+      await fails('notFound', () => hypervisor.migratableXml(newUuid(), 'guest'))
+    })
+
     test('a lost connection is noticed and mended; guests run on and are heard again', async () => {
       const uuid = await started()
       const changes: boolean[] = []
