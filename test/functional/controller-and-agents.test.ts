@@ -211,6 +211,37 @@ describe('a controller and agents that speak over NATS', { timeout: 180_000 }, (
     await reach(await create('after'), 'ACTIVE')
   })
 
+  test('nats-server is killed again and again under a load: nothing is lost, stuck or doubled', async () => {
+    await api.must('PUT', `/compute/v2.1/os-quota-sets/${api.projectId}`, {
+      quota_set: { instances: -1, cores: -1, ram: -1 },
+    })
+    const before = (await api.must('GET', '/compute/v2.1/servers')).body.servers.length
+    const ids: string[] = []
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 6; i++) ids.push(await create(`load-${round}-${i}`))
+      await nats.kill()
+      for (const id of ids.slice(-3)) await api.must('DELETE', `/compute/v2.1/servers/${id}`)
+      for (let i = 0; i < 2; i++) ids.push(await create(`dark-${round}-${i}`))
+      await nats.start()
+    }
+    const gone = ids.filter((_id, index) => index % 8 >= 3 && index % 8 < 6)
+    const kept = ids.filter((id) => !gone.includes(id))
+    for (const id of kept) await reach(id, 'ACTIVE')
+    for (const id of gone)
+      await until(
+        `server ${id} to go`,
+        60_000,
+        async () => (await api.call('GET', `/compute/v2.1/servers/${id}`)).status === 404,
+      )
+    const after = (await api.must('GET', '/compute/v2.1/servers')).body.servers.length
+    assert.equal(after - before, kept.length)
+    for (const id of kept) await api.must('DELETE', `/compute/v2.1/servers/${id}`)
+    await until('all of them to go', 60_000, async () => {
+      const { servers } = (await api.must('GET', '/compute/v2.1/servers')).body
+      return servers.length === before
+    })
+  })
+
   test('an agent starts without NATS, and serves once it is there; a second one of its name does not', async () => {
     const simulated = (name: string) =>
       loadConfig(undefined, { stateDirectory: stateOf(name), simulate: { hosts: 3 } })
