@@ -253,7 +253,11 @@ export function createAgent(options: AgentOptions): Agent {
     await beat()
     await count()
     if (hypervisor.kind === 'libvirt') void tellVirtType()
-    repeat({ clock, ms: config.reportSeconds * 1000, seed: hostName, signal: stopped.signal }, beat)
+    repeat({ clock, ms: config.reportSeconds * 1000, seed: hostName, signal: stopped.signal }, async () => {
+      await beat()
+      // Nobody may have heard the first one.
+      if (awaiting) await count()
+    })
     repeat({ clock, ms: config.reconcileSeconds * 1000, seed: hostName, signal: stopped.signal }, count)
     if (config.imageCacheHours > 0)
       repeat({ clock, ms: hourMs, seed: hostName, signal: stopped.signal }, sweepImages)

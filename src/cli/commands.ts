@@ -5,6 +5,7 @@ import { configShow } from './config-show.ts'
 import { controller } from './controller.ts'
 import { doctor } from './doctor.ts'
 import { fleetInit } from './fleet-init.ts'
+import { hostDrain } from './host-drain.ts'
 import { hostInvite } from './host-invite.ts'
 import { hostRevoke } from './host-revoke.ts'
 import { labCommands } from './lab-commands.ts'
@@ -32,6 +33,7 @@ export const commands: Command[] = [
   fleetInit,
   controller,
   hostInvite,
+  hostDrain,
   hostRevoke,
   agentJoin,
   agentStatus,

@@ -8,6 +8,7 @@ import { finishAction, leaseActions, releaseLeases, renewLeases } from '../store
 import { getServers } from '../store/servers.ts'
 import type { Store } from '../store/store.ts'
 import type { ConductorContext } from './context.ts'
+import { createDrains } from './drains.ts'
 import { createGroupWriter } from './group-writer.ts'
 import { createHostCache } from './host-cache.ts'
 import { createOwnerNames } from './owner-names.ts'
@@ -80,6 +81,7 @@ export function createConductor(options: ConductorOptions): Conductor {
   })
   const registrar = createRegistrar(context)
   const purge = createPurge(context)
+  const drain = createDrains(context)
   const sweepResizes = createResizeSweep(context)
   const leaseMs = config.conductor.leaseSeconds * 1000
 
@@ -164,6 +166,7 @@ export function createConductor(options: ConductorOptions): Conductor {
         } else if (takeOver) wake()
         await purge(now)
         await sweepResizes(now)
+        await drain(now)
       } catch (error) {
         log.error({ err: error }, 'the conductor could not write; the next tick tries again')
       }

@@ -63,7 +63,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   const coming = connectInTheEnd()
   const images = createRemoteImages(member, clock)
   // Without a bus they start all the same, up to the moment at which they would serve it.
-  const agents = startAgents({ config, state, bus: lateBus(coming), images, clock, log })
+  const agents = startAgents({ config, state, bus: lateBus(coming), images, clock, log, ofFleet: true })
   const failed = Promise.all([agents, coming.then(closedForGood)]).then(neverHere)
   failed.catch(() => {})
 

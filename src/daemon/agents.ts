@@ -24,6 +24,8 @@ export interface AgentsOptions {
   images: ImageTransfer
   clock: Clock
   log: Logger
+  /** There are other hosts, to which servers may go while this one is away. */
+  ofFleet?: boolean
 }
 
 type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disks' | 'machine'>
@@ -46,7 +48,7 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
     createAgent({
       ...part,
       config: config.agent,
-      awaitsAdmission: hosts > 1,
+      awaitsAdmission: options.ofFleet === true || hosts > 1,
       bus,
       images,
       transfer,

@@ -59,7 +59,11 @@ export interface ActionParams {
   live_migration_force_complete: { migrationId: string }
   resize: { flavor: ServerFlavor }
   /** Cold; without a host the scheduler chooses. */
-  migrate: { host?: string | null }
+  migrate: {
+    host?: string | null
+    /** Its host is being emptied: nobody needs to confirm it. */
+    drain?: boolean
+  }
   confirmResize: object
   revertResize: object
   evacuate: {

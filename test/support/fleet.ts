@@ -16,6 +16,7 @@ import {
   createSimulatedHypervisor,
   type SimulatedHypervisor,
 } from '../../src/hypervisor/simulated/simulated-hypervisor.ts'
+import type { SimulatedPeers } from '../../src/hypervisor/simulated/simulated-migration.ts'
 import { powerState } from '../../src/model/server-state.ts'
 
 export interface FleetHost {
@@ -44,10 +45,11 @@ export interface Fleet {
 export async function startFleet(bus: Bus, config: Config['agent'], count: number): Promise<Fleet> {
   const directory = mkdtempSync(join(tmpdir(), 'lodge-fleet-'))
   const transfer = createInProcessDiskTransfer()
+  const peers: SimulatedPeers = new Map()
 
   async function startHost(number: number): Promise<FleetHost> {
     const name = `h${number}`
-    const hypervisor = createSimulatedHypervisor({ seed: number })
+    const hypervisor = createSimulatedHypervisor({ name, peers, seed: number })
     const disks = createSimulatedDisks({ stagingDirectory: join(directory, name) })
     let journal: Journal
     let agent: Agent | undefined
