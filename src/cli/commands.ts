@@ -4,6 +4,7 @@ import { agentStatus } from './agent-status.ts'
 import { configShow } from './config-show.ts'
 import { controller } from './controller.ts'
 import { doctor } from './doctor.ts'
+import { explain } from './explain.ts'
 import { fleetInit } from './fleet-init.ts'
 import { hostDrain } from './host-drain.ts'
 import { hostInvite } from './host-invite.ts'
@@ -29,6 +30,7 @@ export const commands: Command[] = [
   up,
   status,
   doctor,
+  explain,
   configShow,
   fleetInit,
   controller,

@@ -1,15 +1,21 @@
 /**
  * npm run bench [-- --json] [-- SECTION ...]: Lodge beside raw libvirt, in one run on one machine. Sections are
- * `api`, `footprint` and `guest`; all of them unless named. Status 1 when a promise is not kept.
+ * `api`, `placement`, `footprint` and `guest`; all of them unless named. Status 1 when a promise is not kept.
  */
 import { parseArgs } from 'node:util'
 import { table } from '../../src/cli/table.ts'
 import { apiSection } from './api-section.ts'
 import { footprintSection } from './footprint-section.ts'
 import { guestSection } from './guest-section.ts'
+import { placementSection } from './placement-section.ts'
 import { figureOf, kept, type Row } from './row.ts'
 
-const sections = { api: apiSection, footprint: footprintSection, guest: guestSection }
+const sections = {
+  api: apiSection,
+  placement: placementSection,
+  footprint: footprintSection,
+  guest: guestSection,
+}
 
 const { values, positionals } = parseArgs({
   options: { json: { type: 'boolean', default: false } },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { addGroupMember } from '../../src/store/server-groups.ts'
 import { computeBed, home, type ComputeBed } from '../support/compute-bed.ts'
 import { holdAgainstNova, novaIsHere, type Example } from '../support/nova-contract.ts'
 
@@ -24,6 +25,10 @@ interface Things {
   /** UUID of a nova-compute. */
   service: string
   hypervisor: { number: number; id: string }
+  /** An aggregate with a host, that of a zone; one without; and a server group with a server. */
+  aggregate: number
+  spare: number
+  group: string
 }
 
 async function populate(bed: ComputeBed): Promise<Things> {
@@ -50,14 +55,30 @@ async function populate(bed: ComputeBed): Promise<Things> {
     properties: { instance_uuid: '00000000-0000-4000-8000-000000000000', auto_disk_config: 'no' },
   })
   const { body } = await bed.call('GET /os-services?binary=nova-compute')
+  const aggregate = await bed.call('POST /os-aggregates', {
+    body: { aggregate: { name: 'north', availability_zone: 'north' } },
+  })
+  await bed.call(`POST /os-aggregates/${aggregate.body.aggregate.id}/action`, {
+    body: { add_host: { host: 'beta' } },
+  })
+  const spare = await bed.call('POST /os-aggregates', { body: { aggregate: { name: 'spare' } } })
+  bed.services.config.quota.serverGroups = -1
+  const group = await bed.call('POST /os-server-groups', {
+    body: { server_group: { name: 'apart', policy: 'anti-affinity', rules: { max_server_per_host: 2 } } },
+  })
+  const member = await bed.addServer()
+  await addGroupMember(bed.store.db, group.body.server_group.id, member.id)
   return {
+    aggregate: aggregate.body.aggregate.id,
+    spare: spare.body.aggregate.id,
+    group: group.body.server_group.id,
     image: image.id,
     service: body.services[0].id,
     hypervisor: { number: oldest.body.hypervisors[0].id, id: newest.body.hypervisors[0].id },
   }
 }
 
-function reads({ hypervisor, image }: Things): Example[] {
+function reads({ hypervisor, image, aggregate, group }: Things): Example[] {
   const same = (route: string, path: string, paging: [number, string] = [200, '']) => ({
     route,
     call: (version: number) => `GET ${path}${version >= paging[0] ? paging[1] : ''}`,
@@ -84,7 +105,9 @@ function reads({ hypervisor, image }: Things): Example[] {
     same('GET /os-hosts', '/os-hosts'),
     same('GET /os-hosts/{id}', '/os-hosts/alpha'),
     same('GET /os-aggregates', '/os-aggregates'),
+    same('GET /os-aggregates/{id}', `/os-aggregates/${aggregate}`),
     same('GET /os-server-groups', '/os-server-groups'),
+    same('GET /os-server-groups/{id}', `/os-server-groups/${group}`),
     same('GET /os-migrations', '/os-migrations'),
     same('GET /images', '/images?limit=1'),
     same('GET /images/detail', '/images/detail?limit=1'),
@@ -121,14 +144,28 @@ function reads({ hypervisor, image }: Things): Example[] {
   ]
 }
 
-function writes({ service, image }: Things): Example[] {
+function writes({ service, image, spare }: Things): Example[] {
   const example = (route: string, path: string, body?: (version: number) => unknown): Example => ({
     route,
     call: (version) => `${route.split(' ')[0]} ${path.replace('{version}', String(version))}`,
     body,
   })
   const quotaSet = `/os-quota-sets/${home.projectId}`
+  const onSpare = `/os-aggregates/${spare}/action`
   return [
+    example('POST /os-aggregates', '/os-aggregates', (version) => ({ aggregate: { name: `a ${version}` } })),
+    example('PUT /os-aggregates/{id}', `/os-aggregates/${spare}`, (version) => ({
+      aggregate: { name: `spare ${version}`, availability_zone: `zone ${version}` },
+    })),
+    example('POST /os-aggregates/{id}/action set_metadata', onSpare, (version) => ({
+      set_metadata: { metadata: { key: `${version}` } },
+    })),
+    example('POST /os-server-groups', '/os-server-groups', (version) => ({
+      server_group:
+        version < 64
+          ? { name: 'new', policies: ['affinity'] }
+          : { name: 'new', policy: 'anti-affinity', rules: { max_server_per_host: 3 } },
+    })),
     example('POST /flavors', '/flavors', (version) => ({
       flavor: {
         name: `new ${version}`,

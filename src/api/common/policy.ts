@@ -31,6 +31,6 @@ function refusal(policy: string, service: ServiceName): string {
   if (service === 'identity') return `You are not authorized to perform the requested action: ${policy}.`
   if (service === 'image') return `You are not authorized to complete ${policy} action.`
   const name =
-    service === 'compute' && !policy.includes('os_compute_api:') ? `os_compute_api:${policy}` : policy
+    service === 'compute' && !/^(os_compute_api|compute):/.test(policy) ? `os_compute_api:${policy}` : policy
   return `Policy doesn't allow ${name} to be performed.`
 }

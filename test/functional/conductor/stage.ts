@@ -20,6 +20,7 @@ import type { Server } from '../../../src/model/server.ts'
 import type { ServerImage } from '../../../src/model/server-spec.ts'
 import type { TaskState } from '../../../src/model/server-state.ts'
 import { beginAction } from '../../../src/store/actions.ts'
+import { addGroupMember } from '../../../src/store/server-groups.ts'
 import { getServer, insertServer } from '../../../src/store/servers.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { openTestStore } from '../../support/test-store.ts'
@@ -51,6 +52,8 @@ export interface CreateOptions {
   rootGiB?: number
   params?: ActionParams['create']
   availabilityZone?: string
+  /** Id of the server group. */
+  group?: string
   requestId?: string
   /** Absent: one that exists nowhere. */
   image?: ServerImage
@@ -90,6 +93,7 @@ export async function openStage(
     create: async (options = {}) => {
       const server = await store.transaction(async (trx) => {
         const server = await insertServer(trx, newServer(options, now()))
+        if (options.group !== undefined) await addGroupMember(trx, options.group, server.id)
         await beginAction(trx, {
           serverId: server.id,
           name: 'create',
@@ -181,7 +185,7 @@ function newServer(options: CreateOptions, now: number) {
     userData: null,
     configDrive: false,
     metadata: {},
-    schedulerHints: {},
+    schedulerHints: options.group === undefined ? {} : { group: options.group },
     diskConfig: 'AUTO' as const,
     reservationId: 'r-1',
     launchIndex: 0,
