@@ -8,6 +8,7 @@ import { finishAction, leaseActions, releaseLeases, renewLeases } from '../store
 import { getServers } from '../store/servers.ts'
 import type { Store } from '../store/store.ts'
 import type { ConductorContext } from './context.ts'
+import { createAutoEvacuation } from './auto-evacuation.ts'
 import { createDrains } from './drains.ts'
 import { createGroupWriter } from './group-writer.ts'
 import { createHostCache } from './host-cache.ts'
@@ -82,6 +83,7 @@ export function createConductor(options: ConductorOptions): Conductor {
   const registrar = createRegistrar(context)
   const purge = createPurge(context)
   const drain = createDrains(context)
+  const evacuateDead = createAutoEvacuation(context)
   const sweepResizes = createResizeSweep(context)
   const leaseMs = config.conductor.leaseSeconds * 1000
 
@@ -167,6 +169,7 @@ export function createConductor(options: ConductorOptions): Conductor {
         await purge(now)
         await sweepResizes(now)
         await drain(now)
+        await evacuateDead(now)
       } catch (error) {
         log.error({ err: error }, 'the conductor could not write; the next tick tries again')
       }

@@ -107,6 +107,35 @@ describe('an evacuation', { timeout: 60_000 }, () => {
     })
 })
 
+describe('automatic evacuation', { timeout: 60_000 }, () => {
+  for (const status of [0, 1])
+    it(`${status === 0 ? 'begins once the host is fenced' : 'does not begin while the fence command fails'}`, async () => {
+      await withFleet(
+        async (stage, fleet) => {
+          const before = await active(stage)
+          await fleet.host(before.host!).powerFailure()
+          if (status === 0)
+            await within(20_000, async () => {
+              const { host, taskState } = await stage.server(before.id)
+              return host !== before.host && taskState === null
+            })
+          else await new Promise((resolve) => setTimeout(resolve, 9000))
+          const after = await stage.server(before.id)
+          assert.deepEqual([after.vmState, after.host === before.host], ['active', status !== 0])
+          assert.deepEqual((await fleet.runningOn(before.id)).length, status === 0 ? 1 : 0)
+          await sound(stage)
+        },
+        (config) => {
+          config.hosts.downAfterSeconds = 2
+          config.agent.reportSeconds = 0.5
+          config.fleet.autoEvacuate = true
+          config.fleet.evacuateAfterSeconds = 3
+          config.fleet.fenceCommand = [process.execPath, '-e', `process.exit(${status})`, '{host}']
+        },
+      )
+    })
+})
+
 describe('a host that comes back', { timeout: 60_000 }, () => {
   it('starts what is still its own once the controller agrees', async () => {
     await withFleet(
@@ -184,4 +213,14 @@ const statuses = async (stage: Stage): Promise<string[]> =>
 
 async function sound(stage: Stage): Promise<void> {
   assert.deepEqual(await findViolations(stage.store.db), [])
+}
+
+async function within(ms: number, what: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + ms
+  while (!(await what())) {
+    assert.ok(Date.now() < end, 'in time')
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100)
+    })
+  }
 }
