@@ -37,11 +37,6 @@ export async function listPlacementsOfRequest(db: Db, requestId: string): Promis
     .selectFrom('placements')
     .selectAll()
     .where('request_id', '=', requestId)
-    .where(
-      'server_id',
-      'in',
-      db.selectFrom('actions').select('server_id').where('request_id', '=', requestId),
-    )
     .orderBy('number')
     .limit(mostOfRequest)
     .execute()

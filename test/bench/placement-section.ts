@@ -68,9 +68,9 @@ export async function placementSection(): Promise<Row[]> {
         placements,
       ),
       row(
-        'hosts that eight claimers gave too much of',
-        over,
-        '/s',
+        'share of hosts that eight claimers at once gave too much of',
+        (over / crowdedHosts) * 100,
+        '%',
         { kind: 'at most', value: 0 },
         crowdedHosts,
       ),
