@@ -105,7 +105,15 @@ export async function startPrivatePostgres(options: PrivatePostgresOptions = {})
   const remove = (): void => rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   const onExit = (): void => {
     server?.kill('SIGQUIT')
-    remove()
+    // It still writes while it ends, and nothing can be awaited here.
+    for (let attempt = 0; attempt < 40; attempt++) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+      try {
+        return remove()
+      } catch {
+        continue
+      }
+    }
   }
   process.once('exit', onExit)
   await start()
