@@ -16,6 +16,11 @@ import { needSourceUp } from './check-source.ts'
 
 const path = '/servers/:id/action'
 
+interface ResizeBody {
+  flavorRef: string | number
+  'OS-DCF:diskConfig'?: 'AUTO' | 'MANUAL'
+}
+
 /** resize, confirmResize and revertResize. */
 export const resizeRoutes = (services: ApiServices): Route[] => [
   {
@@ -35,9 +40,9 @@ export const resizeRoutes = (services: ApiServices): Route[] => [
     ],
     summary: 'Gives a server another flavor, which usually moves it to another host',
     handler: async (request) => {
-      const { flavorRef } = request.body as { flavorRef: string | number }
+      const body = request.body as ResizeBody
       const { db } = services.store
-      const flavor = await flavorFor(db, flavorRef, request)
+      const flavor = await flavorFor(db, body.flavorRef, request)
       const server = await requireServer(db, request)
       checkAllowed(server, 'resize', request.caller)
       checkSizes(server.flavor, flavor)
@@ -47,7 +52,7 @@ export const resizeRoutes = (services: ApiServices): Route[] => [
         {
           name: 'resize',
           guard: 'resize',
-          patch: { taskState: 'resize_prep', progress: 0 },
+          patch: { taskState: 'resize_prep', progress: 0, diskConfig: body['OS-DCF:diskConfig'] },
           params: { flavor },
         },
         async (trx, now) => {
