@@ -58,20 +58,21 @@ export function tempestConf(cloud: Cloud, directory: string): string {
       suspend: true,
       snapshot: true,
       enable_instance_password: true,
+      // To another host, as in Nova.
+      resize: cloud.sendsDisks && cloud.hosts > 1,
+      cold_migration: cloud.sendsDisks,
+      live_migration: true,
+      block_migration_for_live_migration: true,
+      live_migrate_back_and_forth: true,
       scheduler_enabled_filters: defaultSchedulerConfig.filters.join(','),
       // Not yet: see the issue "The whole life of a server".
       change_password: false,
-      resize: false,
       shelve: false,
       rescue: false,
       stable_rescue: false,
       personality: false,
       config_drive: false,
       vnc_console: false,
-      // Not yet: many hosts.
-      cold_migration: false,
-      live_migration: false,
-      block_migration_for_live_migration: false,
       // Not yet: networks and volumes.
       metadata_service: false,
       interface_attach: false,
