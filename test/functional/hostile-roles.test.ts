@@ -173,6 +173,7 @@ function bodyFor({ method, path, action }: Row): unknown {
   if (action !== undefined) {
     const values: Record<string, unknown> = {
       reboot: { type: 'HARD' },
+      resize: { flavorRef: nobodys },
       createImage: { name: 'stolen' },
       'os-resetState': { state: 'error' },
       'os-getConsoleOutput': {},

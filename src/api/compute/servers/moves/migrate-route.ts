@@ -1,7 +1,7 @@
 import { LodgeError } from '../../../../base/errors.ts'
 import { denied } from '../../../common/policy.ts'
 import type { ApiServices, Route } from '../../../common/route.ts'
-import { anything, object } from '../../../common/schema-parts.ts'
+import { object } from '../../../common/schema-parts.ts'
 import { beginServerAction } from '../begin-server-action.ts'
 import { namedHost, needSourceUp } from './check-source.ts'
 
@@ -17,7 +17,6 @@ export const migrateRoute = (services: ApiServices): Route => ({
   role: 'manager',
   success: 202,
   body: [
-    { max: 55, schema: anything },
     {
       min: 56,
       schema: {

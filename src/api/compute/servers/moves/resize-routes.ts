@@ -42,9 +42,9 @@ export const resizeRoutes = (services: ApiServices): Route[] => [
     handler: async (request) => {
       const body = request.body as ResizeBody
       const { db } = services.store
-      const flavor = await flavorFor(db, body.flavorRef, request)
       const server = await requireServer(db, request)
       checkAllowed(server, 'resize', request.caller)
+      const flavor = await flavorFor(db, body.flavorRef, request)
       checkSizes(server.flavor, flavor)
       await beginServerAction(
         services,
