@@ -187,17 +187,21 @@ test('all migrations are listed newest first, filtered and in pages', async () =
   assert.match(links[0].href, new RegExp(`${first.at}$`))
 })
 
-test('migrations have Nova’s shapes at every microversion', { skip: !novaIsHere }, async () => {
-  await using bed = await serverBed()
-  const { server, migration } = await migrating(bed)
-  const at = `/servers/${server.id}`
-  await holdAgainstNova(bed, { route: 'GET /os-migrations', call: () => 'GET /os-migrations' })
-  await holdAgainstNova(bed, {
-    route: 'GET /servers/{server_id}/migrations',
-    call: () => `GET ${at}/migrations`,
-  })
-  await holdAgainstNova(bed, {
-    route: 'GET /servers/{server_id}/migrations/{id}',
-    call: () => `GET ${at}/migrations/${migration.number}`,
-  })
-})
+test(
+  'migrations have Nova’s shapes at every microversion',
+  { skip: !novaIsHere && 'no schemas of Nova beside this checkout' },
+  async () => {
+    await using bed = await serverBed()
+    const { server, migration } = await migrating(bed)
+    const at = `/servers/${server.id}`
+    await holdAgainstNova(bed, { route: 'GET /os-migrations', call: () => 'GET /os-migrations' })
+    await holdAgainstNova(bed, {
+      route: 'GET /servers/{server_id}/migrations',
+      call: () => `GET ${at}/migrations`,
+    })
+    await holdAgainstNova(bed, {
+      route: 'GET /servers/{server_id}/migrations/{id}',
+      call: () => `GET ${at}/migrations/${migration.number}`,
+    })
+  },
+)
