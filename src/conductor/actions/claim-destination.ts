@@ -1,11 +1,9 @@
 import type { Fault } from '../../contract/command.ts'
-import type { PlacementReasons } from '../../model/placement.ts'
-import { insertPlacement } from '../../store/placements.ts'
 import type { Db } from '../../store/store.ts'
-import { faultOf } from '../faults.ts'
 import { placeServer, type PlaceAsk } from '../place-server.ts'
 import { attemptOf } from '../scene.ts'
 import type { ActionScene } from '../step.ts'
+import { keepReasons, noHostFault } from './placement-outcome.ts'
 
 /**
  * Chooses a host for a server to move to, and takes its resources beside those of the host that it is on, in the given
@@ -31,20 +29,6 @@ export async function claimDestination(
   }
   await keepReasons(trx, scene, null, placed.reasons)
   return {
-    fault: faultOf('No valid host was found. There are not enough hosts available.', { details: placed.why }),
+    fault: noHostFault(placed.why),
   }
 }
-
-const keepReasons = (
-  trx: Db,
-  { action, server, context }: ActionScene,
-  chosenHost: string | null,
-  reasons: PlacementReasons,
-): Promise<void> =>
-  insertPlacement(trx, {
-    requestId: action.requestId,
-    serverId: server.id,
-    chosenHost,
-    reasons,
-    now: context.clock.now(),
-  })

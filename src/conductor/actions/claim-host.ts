@@ -1,12 +1,11 @@
 import type { ActionParams } from '../../model/action.ts'
 import type { PlacementReasons } from '../../model/placement.ts'
 import { release } from '../../store/allocations.ts'
-import { insertPlacement } from '../../store/placements.ts'
 import { compareAndSetTask, type ServerPatch } from '../../store/servers.ts'
 import type { Db } from '../../store/store.ts'
-import { faultOf } from '../faults.ts'
 import { placeServer } from '../place-server.ts'
 import type { ActionScene, Entered } from '../step.ts'
+import { keepReasons, noHostFault } from './placement-outcome.ts'
 
 /**
  * Chooses a host and takes its resources, in the given transaction. Writes the server's host, its task `spawning` and
@@ -54,20 +53,6 @@ async function noHost(
   await keepReasons(trx, scene, null, reasons)
   return {
     kind: 'failed',
-    fault: faultOf('No valid host was found. There are not enough hosts available.', { details: why }),
+    fault: noHostFault(why),
   }
 }
-
-const keepReasons = (
-  trx: Db,
-  { action, server, context }: ActionScene,
-  chosenHost: string | null,
-  reasons: PlacementReasons,
-): Promise<void> =>
-  insertPlacement(trx, {
-    requestId: action.requestId,
-    serverId: server.id,
-    chosenHost,
-    reasons,
-    now: context.clock.now(),
-  })
