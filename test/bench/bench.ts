@@ -1,10 +1,12 @@
 /**
  * npm run bench [-- --json] [-- SECTION ...]: Lodge beside raw libvirt, in one run on one machine. Sections are
- * `api`, `placement`, `footprint` and `guest`; all of them unless named. Status 1 when a promise is not kept.
+ * `api`, `placement`, `footprint` and `guest`; all of these unless named. `fleet [--hosts N]`, which takes some ten
+ * minutes and the memory of ten thousand simulated hosts, only when named. Status 1 when a promise is not kept.
  */
 import { parseArgs } from 'node:util'
 import { table } from '../../src/cli/table.ts'
 import { apiSection } from './api-section.ts'
+import { fleetSection } from './fleet-section.ts'
 import { footprintSection } from './footprint-section.ts'
 import { guestSection } from './guest-section.ts'
 import { placementSection } from './placement-section.ts'
@@ -16,22 +18,30 @@ const sections = {
   footprint: footprintSection,
   guest: guestSection,
 }
+const onlyWhenNamed = {
+  fleet: () => fleetSection(values.hosts === undefined ? {} : { hosts: Number(values.hosts) }),
+}
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: 'boolean', default: false } },
+  options: { json: { type: 'boolean', default: false }, hosts: { type: 'string' } },
   allowPositionals: true,
 })
 const names = positionals.length > 0 ? positionals : Object.keys(sections)
-const unknown = names.find((name) => !(name in sections))
+const known = { ...sections, ...onlyWhenNamed }
+const unknown = names.find((name) => !(name in known))
 if (unknown !== undefined) {
-  console.error(`bench: there is no section '${unknown}'; there are ${Object.keys(sections).join(', ')}`)
+  console.error(`bench: there is no section '${unknown}'; there are ${Object.keys(known).join(', ')}`)
+  process.exit(2)
+}
+if (values.hosts !== undefined && !/^[1-9]\d{0,4}$/.test(values.hosts)) {
+  console.error('bench: --hosts wants a number of simulated hosts')
   process.exit(2)
 }
 
 const rows: Row[] = []
 for (const name of names) {
   console.error(`bench: ${name} ...`)
-  rows.push(...(await sections[name as keyof typeof sections]()))
+  rows.push(...(await known[name as keyof typeof known]()))
 }
 if (values.json)
   console.log(
@@ -46,14 +56,15 @@ process.exit(rows.every(kept) ? 0 : 1)
 
 function cells(row: Row): string[] {
   const number = (value: number): string => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
-  const isRatio = row.promise.kind === 'ratio at most'
+  const { promise } = row
+  const isRatio = promise?.kind === 'ratio at most'
   return [
     row.what,
     row.raw === null ? '-' : `${number(row.raw)} ${row.unit}`,
     `${number(row.lodge)} ${row.unit}`,
     isRatio ? `${figureOf(row).toFixed(2)} x` : `${number(figureOf(row))} ${row.unit}`,
-    `${row.promise.kind} ${row.promise.value}${isRatio ? ' x' : ` ${row.unit}`}`,
-    kept(row) ? 'kept' : 'NOT KEPT',
+    promise ? `${promise.kind} ${promise.value}${isRatio ? ' x' : ` ${row.unit}`}` : '-',
+    promise ? (kept(row) ? 'kept' : 'NOT KEPT') : '',
     String(row.count),
   ]
 }

@@ -19,6 +19,8 @@ export interface PrivateNats {
   /** A controller's state directory, which has the fleet's keys. */
   readonly state: string
   readonly url: string
+  /** Of the server that runs; undefined while none does. */
+  readonly pid: number | undefined
   /** The authority that the server's certificate is checked with; null without TLS. */
   readonly caFile: string | null
   readonly controllerCredentials: string
@@ -64,6 +66,9 @@ export async function startPrivateNats(options: { tls?: boolean } = {}): Promise
     directory,
     state,
     url,
+    get pid() {
+      return child?.exitCode === null && child.signalCode === null ? child.pid : undefined
+    },
     caFile,
     controllerCredentials: files.credentials,
     agentCredentials: async (host) => {

@@ -16,6 +16,8 @@ import { until } from './until.ts'
 
 export interface PrivatePostgres {
   readonly port: number
+  /** Of the server that runs, whose children serve the connections; undefined while none does. */
+  readonly pid: number | undefined
   /** The directory of its socket, which only its own user and root may reach. */
   readonly directory: string
   /** Makes an empty database and returns its URL. */
@@ -119,6 +121,9 @@ export async function startPrivatePostgres(options: PrivatePostgresOptions = {})
   await start()
   return {
     port,
+    get pid() {
+      return server?.exitCode === null && server.signalCode === null ? server.pid : undefined
+    },
     directory,
     run,
     start,
