@@ -96,7 +96,7 @@ export function createAgent(options: AgentOptions): Agent {
     recordedSpec: journal.spec,
     settings: config,
     hostIp: machine.hostIp,
-    migrations: createMigrations(),
+    migrations: createMigrations(config.maxMigrations),
     report: send,
     clock,
     log,
@@ -328,6 +328,5 @@ function limitsOf(config: Config['agent']): Partial<Record<Verb, Semaphore>> {
   return {
     spawn: createSemaphore(config.maxBuilds),
     snapshot: createSemaphore(config.maxSnapshots),
-    migrateLive: createSemaphore(config.maxMigrations),
   }
 }

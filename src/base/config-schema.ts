@@ -53,6 +53,7 @@ const rules: Record<string, Rule> = {
   'agent.reconcileSeconds': { exclusiveMinimum: 0 },
   'agent.migration.address': { type: ['string', 'null'], minLength: 1, pattern: '^[A-Za-z0-9._:-]+$' },
   'agent.migration.uri': { pattern: '%s' },
+  'agent.migration.bandwidthMiBps': { type: 'integer', minimum: 0 },
   'agent.migration.downtimeMs': { type: 'integer', minimum: 100 },
   'agent.migration.downtimeSteps': { type: 'integer', minimum: 3 },
   'agent.migration.timeoutAction': { enum: ['abort', 'force-complete'] },

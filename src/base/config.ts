@@ -130,6 +130,8 @@ export interface Config {
       autoConverge: boolean
       /** Lets a move be ended by running on at the destination and fetching the rest; a broken link then costs the guest. */
       postCopy: boolean
+      /** What the memory and the disks of one move may each take of the network, MiB/s; 0: all there is. */
+      bandwidthMiBps: number
       /** Longest halt of a guest at the moment of the change, ms; approached in steps while it does not converge. */
       downtimeMs: number
       downtimeSteps: number
@@ -216,6 +218,7 @@ export const defaultConfig: Config = {
       tls: true,
       autoConverge: true,
       postCopy: false,
+      bandwidthMiBps: 0,
       downtimeMs: 500,
       downtimeSteps: 10,
       downtimeDelaySeconds: 75,

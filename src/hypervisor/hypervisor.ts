@@ -55,6 +55,8 @@ export interface DomainMigration {
   autoConverge: boolean
   /** Lets `startPostCopy` be called. */
   postCopy: boolean
+  /** What memory and disks may each take of the network until post-copy, MiB/s; 0: all there is. */
+  bandwidthMiBps: number
 }
 
 /** How far the job of a domain has come. In bytes. */

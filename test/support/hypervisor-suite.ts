@@ -446,6 +446,7 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
           tls: false,
           autoConverge: true,
           postCopy: false,
+          bandwidthMiBps: 0,
         }),
       )
       assert.equal(await stateOf(uuid), powerState.RUNNING)

@@ -3,6 +3,7 @@ import { migrationAborted, type Command } from '../../contract/command.ts'
 import { agentStops } from '../agent-stops.ts'
 import { moveDomain } from '../domain-xml/move-domain.ts'
 import { isActive } from '../domain-watch.ts'
+import type { MigrationNotes } from '../migrations.ts'
 import { isKind, refuse } from './domain-power.ts'
 import { hypervisorUri } from './migration-address.ts'
 import { followMigration } from './migration-monitor.ts'
@@ -10,29 +11,36 @@ import { migrationJob, migrationOver } from './migration-parts.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
 
 /**
- * Moves the guest to another host. Where the domain is decides what has happened: not defined here any more, it has
- * moved; alive here, it has not. So a run that was cut off joins the move that still goes on, or begins a new one.
+ * Moves the guest to another host, when it is its turn. Where the domain is decides what has happened: not defined here
+ * any more, it has moved; alive here, it has not. So a run that was cut off joins the move that still goes on, or begins
+ * a new one.
  */
-export const migrateLive: VerbRun<'migrateLive'> = async (context, command, signal) => {
-  const { serverId, params } = command
-  const wish = context.migrations.begin(params.migrationId)
-  try {
-    if (await migrationJob(context, serverId)) await follow(context, command, signal, untilOver)
-    const domain = await context.hypervisor.findDomain(serverId)
-    if (domain) {
-      if (!isActive(domain.powerState)) refuse('move', domain)
-      if (wish.aborted) throw aborted()
-      await follow(context, command, signal, start)
+export const migrateLive: VerbRun<'migrateLive'> = (context, command, signal) =>
+  context.migrations.inTurn(command.params.migrationId, signal, async (notes) => {
+    try {
+      await moveAway(context, command, signal, notes)
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (notes.aborted) throw aborted(error)
+      throw error
     }
     // From here on a boot of this host must not start it.
     return { result: {}, change: 'remove' }
-  } catch (error) {
-    if (signal.aborted) throw signal.reason
-    if (wish.aborted) throw aborted(error)
-    throw error
-  } finally {
-    context.migrations.end(params.migrationId)
-  }
+  })
+
+async function moveAway(
+  context: VerbContext,
+  command: Command<'migrateLive'>,
+  signal: AbortSignal,
+  notes: Readonly<MigrationNotes>,
+): Promise<void> {
+  const { serverId } = command
+  if (await migrationJob(context, serverId)) await follow(context, command, signal, untilOver)
+  const domain = await context.hypervisor.findDomain(serverId)
+  if (!domain) return
+  if (!isActive(domain.powerState)) refuse('move', domain)
+  if (notes.aborted) throw aborted()
+  await follow(context, command, signal, start)
 }
 
 type Moving = (context: VerbContext, command: Command<'migrateLive'>, signal: AbortSignal) => Promise<void>
@@ -45,7 +53,7 @@ const untilOver: Moving = async (context, { serverId }, signal) => {
 const start: Moving = async (context, { serverId, params }) => {
   const { hypervisor, settings } = context
   const { target, sharedStorage } = params
-  const { tls, autoConverge, postCopy } = settings.migration
+  const { tls, autoConverge, postCopy, bandwidthMiBps } = settings.migration
   const [xml, persistentXml] = await Promise.all([
     hypervisor.migratableXml(serverId, 'guest'),
     hypervisor.migratableXml(serverId, 'definition'),
@@ -60,6 +68,7 @@ const start: Moving = async (context, { serverId, params }) => {
       tls,
       autoConverge: autoConverge && !postCopy,
       postCopy,
+      bandwidthMiBps,
     })
   } catch (error) {
     // A broken connection does not say what became of the move that it was to tell of.

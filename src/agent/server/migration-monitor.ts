@@ -1,95 +1,90 @@
 import { messageOf } from '../../base/errors.ts'
 import type { Command } from '../../contract/command.ts'
 import type { DomainJob } from '../../hypervisor/hypervisor.ts'
-import { forceComplete } from './migrate-force-complete.ts'
+import { beginPostCopy, forceComplete, type RunningMigration } from './migrate-force-complete.ts'
 import { isKind } from './domain-power.ts'
 import { migrationJob } from './migration-parts.ts'
+import { reportMigration } from './report-migration.ts'
 import type { VerbContext } from './verb.ts'
 
 const lookMs = 500
+/** Until the job has begun, which is a matter of the hosts' first words to each other. */
+const firstLookMs = 100
 const reportMs = 1000
 /** What QEMU is content with unless it is told otherwise. */
-const firstDowntimeMs = 300
+const qemuDowntimeMs = 300
+
+/** What the monitor has done so far. */
+interface Followed {
+  startedAt: number
+  reportedAt: number
+  downtimeMs: number
+  timedOut: boolean
+}
 
 /**
  * Looks after a migration until `over`: tells how far it is, lets it halt the guest for longer when it does not come to
- * an end, and does at last what the settings say. It begins with libvirt's own downtime, since a shorter one would make
- * moves longer that need none.
+ * an end, and does at last what the settings say. It begins with QEMU's own downtime unless that is more than allowed,
+ * since a shorter one would make moves longer that need none.
  */
 export async function followMigration(
   context: VerbContext,
-  command: Command<'migrateLive'>,
+  { serverId, params: { migrationId } }: Command<'migrateLive'>,
   over: AbortSignal,
 ): Promise<void> {
   const { clock, log } = context
-  const { serverId } = command
   const startedAt = clock.now()
-  let reportedAt = -Infinity
-  let step = 0
-  let timedOut = false
+  const followed: Followed = { startedAt, reportedAt: -Infinity, downtimeMs: qemuDowntimeMs, timedOut: false }
+  void reportMigration(context, { serverId, migrationId })
   while (!over.aborted) {
+    let job: DomainJob | undefined
     try {
-      const job = await migrationJob(context, serverId)
-      const now = clock.now()
-      if (job && now - reportedAt >= reportMs) {
-        reportedAt = now
-        await report(context, command, job)
-      }
-      if (job) {
-        const due = downtimeStep(context, job, now - startedAt)
-        if (due > step) await raiseDowntime(context, serverId, (step = due))
-        if (!timedOut && isTooLong(context, job, now - startedAt)) {
-          timedOut = true
-          await endIt(context, command)
-        }
-      }
+      job = await migrationJob(context, serverId)
+      if (job && !over.aborted) await look(context, { serverId, migrationId, job }, followed)
     } catch (error) {
       log.info({ server: serverId, reason: messageOf(error) }, 'a migration could not be looked after')
     }
-    await clock.sleep(lookMs, over).catch(() => {})
+    await clock.sleep(job ? lookMs : firstLookMs, over).catch(() => {})
   }
 }
 
-async function report(
-  context: VerbContext,
-  { serverId, params: { migrationId } }: Command<'migrateLive'>,
-  { memory, disk }: DomainJob,
-): Promise<void> {
-  await context.report({
-    version: 1,
-    type: 'migration-progress',
-    host: context.host,
-    at: context.clock.now(),
-    serverId,
-    migrationId,
-    postCopy: context.migrations.find(migrationId)?.postCopy ?? false,
-    progress: {
-      memoryTotalBytes: memory.total,
-      memoryProcessedBytes: memory.processed,
-      memoryRemainingBytes: memory.remaining,
-      diskTotalBytes: disk.total,
-      diskProcessedBytes: disk.processed,
-      diskRemainingBytes: disk.remaining,
-    },
-  })
+async function look(context: VerbContext, migration: RunningMigration, followed: Followed): Promise<void> {
+  const now = context.clock.now()
+  const { job } = migration
+  if (now - followed.reportedAt >= reportMs) {
+    followed.reportedAt = now
+    await reportMigration(context, migration)
+  }
+  await setDowntime(context, migration, followed, downtimeAfter(context, job, now - followed.startedAt))
+  await beginPostCopy(context, migration)
+  if (followed.timedOut || !isTooLong(context, job, now - followed.startedAt)) return
+  await endIt(context, migration)
+  followed.timedOut = true
 }
 
 /** What delays and timeouts are multiplied with, as in Nova. */
 const sizeFactor = ({ memory, disk }: DomainJob): number =>
   Math.max(2, Math.ceil((memory.total + disk.total) / 2 ** 30))
 
-function downtimeStep({ settings }: VerbContext, job: DomainJob, elapsedMs: number): number {
-  const { downtimeDelaySeconds, downtimeSteps } = settings.migration
+/** The downtime that is due: from QEMU's own to the longest allowed, in equal steps. */
+function downtimeAfter({ settings }: VerbContext, job: DomainJob, elapsedMs: number): number {
+  const { downtimeMs, downtimeSteps, downtimeDelaySeconds } = settings.migration
+  const first = Math.min(qemuDowntimeMs, downtimeMs)
   const delayMs = downtimeDelaySeconds * 1000 * sizeFactor(job)
-  return Math.min(downtimeSteps, Math.floor(elapsedMs / Math.max(1, delayMs)))
+  const step = Math.min(downtimeSteps, Math.floor(elapsedMs / Math.max(1, delayMs)))
+  return Math.round(first + ((downtimeMs - first) * step) / downtimeSteps)
 }
 
-async function raiseDowntime(context: VerbContext, serverId: string, step: number): Promise<void> {
-  const { downtimeMs, downtimeSteps } = context.settings.migration
-  const first = Math.min(firstDowntimeMs, downtimeMs)
-  const wanted = Math.round(first + ((downtimeMs - first) * step) / downtimeSteps)
-  context.log.info({ server: serverId, downtimeMs: wanted }, 'a migration does not converge')
-  await context.hypervisor.setMaxDowntime(serverId, wanted)
+async function setDowntime(
+  { hypervisor, log }: VerbContext,
+  { serverId }: RunningMigration,
+  followed: Followed,
+  downtimeMs: number,
+): Promise<void> {
+  if (downtimeMs === followed.downtimeMs) return
+  log.info({ server: serverId, downtimeMs }, 'a migration may halt its guest for so long')
+  await hypervisor.setMaxDowntime(serverId, downtimeMs)
+  followed.downtimeMs = downtimeMs
 }
 
 function isTooLong({ settings }: VerbContext, job: DomainJob, elapsedMs: number): boolean {
@@ -97,11 +92,12 @@ function isTooLong({ settings }: VerbContext, job: DomainJob, elapsedMs: number)
   return timeoutSeconds > 0 && elapsedMs >= timeoutSeconds * 1000 * sizeFactor(job)
 }
 
-async function endIt(context: VerbContext, { serverId, params }: Command<'migrateLive'>): Promise<void> {
+async function endIt(context: VerbContext, migration: RunningMigration): Promise<void> {
   const { timeoutAction } = context.settings.migration
+  const { serverId, migrationId } = migration
   context.log.warn({ server: serverId, timeoutAction }, 'a migration takes too long')
-  if (timeoutAction === 'force-complete') return forceComplete(context, serverId, params.migrationId)
-  context.migrations.noteMigration(params.migrationId, { aborted: true })
+  if (timeoutAction === 'force-complete') return forceComplete(context, migration)
+  context.migrations.noteMigration(migrationId, { aborted: true })
   try {
     await context.hypervisor.abortJob(serverId)
   } catch (error) {

@@ -41,7 +41,7 @@ export const liveMigrationAction: ActionDefinition = {
     scene.action.progress['arrived'] !== true &&
     fault.message !== migrationAborted,
   // The server stays as it was, wherever it is.
-  failed: () => ({}),
+  failed: () => ({ progress: 0 }),
   abandoned: async (trx, scene) => {
     await setStatus(trx, scene, 'cancelled', openMigrationStatuses)
     // A delete looks by the allocations where it has to clean up.
@@ -65,12 +65,8 @@ const place: Step = {
       const { dest, arrived } = scene.action.progress
       if (arrived !== true) await giveBack(trx, scene, String(dest))
       const tried = [...triedHosts(scene), String(dest)]
-      await setStatus(
-        trx,
-        scene,
-        arrived === true ? 'completed' : statusOfFailure(scene),
-        openMigrationStatuses,
-      )
+      if (arrived === true) await setStatus(trx, scene, 'completed', arrivedFrom)
+      else await setStatus(trx, scene, statusOfFailure(scene), openMigrationStatuses)
       return { progress: { tried } }
     },
   },
@@ -136,8 +132,9 @@ const prepare: Step = {
 const migrate: Step = {
   name: 'migrate',
   event: 'compute_live_migration',
+  // Until the source says that its turn has come: so many leave a host at once.
   enter: async (trx, scene) => {
-    await setStatus(trx, scene, 'running', ['preparing'])
+    await setStatus(trx, scene, 'queued', ['preparing'])
     return { kind: 'ok' }
   },
   command: async (scene) => ({
@@ -152,7 +149,7 @@ const migrate: Step = {
   // Whether the guest has got away from it, the destination knows.
   hostDown: 'skip',
   leave: async (trx, scene) => {
-    await setStatus(trx, scene, 'post-migrating', ['running', 'running (post-copy)'])
+    await setStatus(trx, scene, 'post-migrating', ['queued', 'running', 'running (post-copy)'])
     return {}
   },
   undo: {
@@ -192,8 +189,8 @@ const finishSource: Step = {
   hostDown: 'skip',
   faults: 'skip',
   leave: async (trx, scene) => {
-    await setStatus(trx, scene, 'completed', openMigrationStatuses)
-    return settle(trx, scene, { taskState: null })
+    await setStatus(trx, scene, 'completed', arrivedFrom)
+    return settle(trx, scene, { taskState: null, progress: 0 })
   },
 }
 
@@ -306,6 +303,9 @@ async function needMigration(scene: ActionScene): Promise<string> {
   if (migration?.status === 'cancelled') throw new LodgeError('conflict', migrationAborted)
   return id
 }
+
+/** An abort that came too late is none. */
+const arrivedFrom: readonly MigrationStatus[] = [...openMigrationStatuses, 'cancelled']
 
 async function setStatus(
   trx: Db,

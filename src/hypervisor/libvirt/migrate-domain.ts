@@ -48,12 +48,14 @@ function flagsOf({ copyDisks, tls, autoConverge, postCopy }: DomainMigration): n
   )
 }
 
-function paramsOf({ xml, persistentXml, copyDisks, dataAddress }: DomainMigration): TypedParam[] {
+function paramsOf(migration: DomainMigration): TypedParam[] {
+  const { xml, persistentXml, copyDisks, dataAddress, bandwidthMiBps } = migration
   const params: TypedParam[] = [
     { name: 'destination_xml', type: 'string', value: xml },
     { name: 'persistent_xml', type: 'string', value: persistentXml },
     ...copyDisks.map((disk): TypedParam => ({ name: 'migrate_disks', type: 'string', value: disk })),
   ]
+  if (bandwidthMiBps > 0) params.push({ name: 'bandwidth', type: 'ullong', value: bandwidthMiBps })
   if (dataAddress === null) return params
   const host = isIPv6(dataAddress) ? `[${dataAddress}]` : dataAddress
   return [...params, { name: 'migrate_uri', type: 'string', value: `tcp://${host}` }]

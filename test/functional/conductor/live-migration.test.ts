@@ -110,6 +110,45 @@ describe('live migration', { timeout: 60_000 }, () => {
     assert.deepEqual(await allocations(), [server.host])
   })
 
+  it('shows in its server how far it is, until it has ended', async () => {
+    hosts.setMigrationMs(2500)
+    await begin()
+    await stage.until(async () => (await stage.server(server.id)).progress > 0)
+    const moved = await finish()
+    assert.notEqual(moved.host, server.host)
+    assert.equal(moved.progress, 0)
+  })
+
+  it('waits its turn as queued, and an abort ends it without waiting', async () => {
+    const first = server
+    const { id } = await stage.create()
+    await stage.conductor().idle()
+    server = await stage.server(id)
+    if (server.host !== first.host) {
+      await begin({ host: first.host })
+      server = await finish()
+    }
+    const second = server
+    hosts.setMigrationMs(60_000)
+    server = first
+    await begin()
+    await untilStatus('running')
+    server = second
+    await begin()
+    await stage.until(async () => (await steps()).some((step) => step.startsWith('compute_live_migration')))
+    assert.equal((await migration()).status, 'queued')
+    assert.ok(await steerMigration(stage, second, 'live_migration_cancel', (await migration()).id))
+    await untilStatus('cancelled')
+    await stage.until(async () => (await stage.server(second.id)).taskState === null)
+    assert.equal((await stage.server(second.id)).host, second.host)
+    assert.deepEqual(await hosts.disksOf(second.id), [second.host])
+
+    server = first
+    assert.equal((await migration()).status, 'running')
+    assert.ok(await steerMigration(stage, first, 'live_migration_cancel', (await migration()).id))
+    await finish()
+  })
+
   it('comes to its end when it is forced to, and the guest runs on', async () => {
     hosts.setMigrationMs(1500)
     await begin()
