@@ -1,8 +1,8 @@
 #!/bin/bash
 # Process 1 of one host of the lab, started by host-enter.sh in fresh namespaces:
 #   bash host.sh DIR GROUP NAME
-# Gives the host its own /proc, /sys, control groups, host name, and private directories, and starts virtlogd and
-# libvirtd. Everything else of the file system is the machine's, and thereby shared between the hosts. When this
+# Gives the host its own /proc, /sys, control groups, host name, and private directories, and keeps virtlogd and
+# libvirtd running. Everything else of the file system is the machine's, and thereby shared between the hosts. When this
 # process is killed, the kernel kills all others in the namespace: the host has crashed.
 set -eu
 dir=$1
@@ -39,20 +39,11 @@ done
 
 cd /
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-# In subshells, so that bash does not report how the jobs ended.
-(virtlogd >/var/log/libvirt/virtlogd.out 2>&1 </dev/null &)
-(libvirtd --listen >/var/log/libvirt/libvirtd.out 2>&1 </dev/null &)
-
-# What the host is told to keep running (LabHost.keepRunning): one word a line.
-keep_running() {
-  local words
-  while :; do
-    if [ -s "$dir/service" ]; then
-      mapfile -t words <"$dir/service"
-      "${words[@]}" >>/var/log/service.log 2>&1 </dev/null || true
-    fi
-    sleep 1
-  done
-}
-keep_running &
-wait $!
+echo virtlogd >/run/virtlogd.service
+printf '%s\n' libvirtd --listen >/run/libvirtd.service
+keep_running() { bash "$here/keep-running.sh" "$@" & }
+keep_running virtlogd /run/virtlogd.service /var/log/libvirt/virtlogd.out
+keep_running libvirtd /run/libvirtd.service /var/log/libvirt/libvirtd.out
+# What the host is told to keep running: LabHost.keepRunning.
+keep_running service "$dir/service" /var/log/service.log
+wait

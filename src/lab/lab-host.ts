@@ -1,14 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { LodgeError, messageOf } from '../base/errors.ts'
@@ -17,6 +8,7 @@ import type { LabHost } from './lab.ts'
 import { readHostMark, writeHostMark } from './lab-record.ts'
 import { linkIsDown, plugIn, setLink, unplug } from './links.ts'
 import { addressOf, directoryOf, nameOf } from './prepare-host.ts'
+import { labService, writeServiceFile } from './service.ts'
 import { childrenOf, isAlive, killAndWait, markOf, waitFor, type ProcessMark } from './processes.ts'
 
 /** The handle of one host of a lab whose process 1 is `switchPid` and whose control group is `group`. */
@@ -45,11 +37,8 @@ export function labHost(labDirectory: string, number: number, switchPid: number,
     isCut: async () => host.isUp() && (await linkIsDown(switchPid, number)),
     exec: async (words, { timeout = 60_000 } = {}) => execOnHost(pid(), name, words, timeout),
     spawn: (words, options = {}) => spawnOnHost(pid(), words, options),
-    keepRunning: (words) => {
-      const half = join(directory, 'service.new')
-      writeFileSync(half, words.map((word) => `${word}\n`).join(''), { mode: 0o600 })
-      renameSync(half, join(directory, 'service'))
-    },
+    keepRunning: (words) => writeServiceFile(join(directory, 'service'), words),
+    service: (name) => labService(name, () => living()?.pid),
     kill: async () => {
       const mark = living()
       if (!mark) return

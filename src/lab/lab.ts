@@ -4,6 +4,11 @@ import type { ChildProcess, StdioOptions } from 'node:child_process'
 export interface Lab {
   readonly directory: string
   readonly hosts: readonly LabHost[]
+  /**
+   * Of the programs that run in the switch, kept running there once `startCloud` has begun them. A handle may be taken
+   * before.
+   */
+  service(name: 'nats' | 'controller'): LabService
   /** Ends everything in the lab at once and removes what it kept, disks included. A second call does no harm. */
   stop(): Promise<void>
 }
@@ -41,9 +46,11 @@ export interface LabHost {
   /**
    * The host runs this program from now on, as a service manager would: within a second, again when it has ended,
    * and at each start of the host. What it says goes to its /var/log/service.log. A second call names another
-   * program, for when the first has ended.
+   * program, for when the first has ended. `service('service')` is its handle.
    */
   keepRunning(words: string[]): void
+  /** Of the programs that the host keeps running: libvirt's, and the one of `keepRunning`, Lodge's agent in a cloud. */
+  service(name: 'libvirtd' | 'virtlogd' | 'service'): LabService
   /** The host crashes: all its processes, guests too, are gone when this returns. Its disks stay. */
   kill(): Promise<void>
   /**
@@ -55,6 +62,17 @@ export interface LabHost {
   cut(): Promise<void>
   /** Plugs it in again. */
   mend(): Promise<void>
+}
+
+/** A program that the lab keeps running, as a service manager does: within two seconds, again when it has ended. */
+export interface LabService {
+  readonly name: string
+  /** Its process id on this machine; undefined while it does not run. */
+  pid(): number | undefined
+  /** SIGSTOP freezes it, SIGCONT lets it go on. @throws LodgeError conflict when it does not run */
+  signal(name: NodeJS.Signals): void
+  /** `kill -9`; it is gone when this returns. @throws LodgeError conflict when it does not run */
+  kill(): Promise<void>
 }
 
 /** A program that runs on a host. */

@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { LodgeError } from '../base/errors.ts'
 import type { Lab } from './lab.ts'
 import { labHost } from './lab-host.ts'
+import { labOf } from './lab-of.ts'
 import { labIsAlive, readLabRecord } from './lab-record.ts'
-import { sweepLab } from './sweep-lab.ts'
 
 /** The lab that runs in that directory, whoever started it. @throws LodgeError notFound if none runs there */
 export function openLab(directory: string): Lab {
@@ -12,9 +12,6 @@ export function openLab(directory: string): Lab {
   const init = record?.init
   if (!record || !init || !labIsAlive(record))
     throw new LodgeError('notFound', `No lab runs in ${path}; 'lodge lab up --dir ${path}' starts one`)
-  return {
-    directory: path,
-    hosts: Array.from({ length: record.hosts }, (_, i) => labHost(path, i + 1, init.pid, record.group)),
-    stop: () => sweepLab(path),
-  }
+  const hosts = Array.from({ length: record.hosts }, (_, i) => labHost(path, i + 1, init.pid, record.group))
+  return labOf(path, hosts, init)
 }

@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -10,6 +10,7 @@ import type { Lab, LabHost } from './lab.ts'
 import { readLabRecord } from './lab-record.ts'
 import { switchAddress } from './prepare-host.ts'
 import { waitFor } from './processes.ts'
+import { writeServiceFile } from './service.ts'
 
 /** Lodge itself in a lab: NATS and a controller in the lab's switch, an agent on each host. */
 export interface LabCloud {
@@ -26,6 +27,8 @@ export interface LabCloudOptions {
   port?: number
   /** Where clients are told that compute is, without a trailing slash; such as a proxy before the API. */
   computeUrl?: string
+  /** One directory for the disks of all servers, which all hosts see; each host has its own unless told. */
+  sharedStorage?: boolean
   /** More settings of the agents. */
   agent?: Partial<Config['agent']>
 }
@@ -34,7 +37,7 @@ const natsPort = 4222
 
 /**
  * Starts nats-server and a controller in the lab, makes each host join, and returns when all agents are up. They
- * end with the lab. Agents start again with their hosts; NATS and controller run once.
+ * end with the lab; until then each is started again when it has ended, and agents also with their hosts.
  * @throws LodgeError unavailable, with what the part that failed has said
  */
 export async function startCloud(lab: Lab, options: LabCloudOptions = {}): Promise<LabCloud> {
@@ -54,22 +57,27 @@ export async function startCloud(lab: Lab, options: LabCloudOptions = {}): Promi
 
   const listen = `${switchAddress}:${natsPort}`
   await lodge('fleet', 'init', '--state', stateDirectory, '--nats-listen', listen)
-  const start = (name: string, words: string[]): Service => startInSwitch(switchPid, directory, name, words)
-  const nats = start('nats', ['nats-server', '-c', join(stateDirectory, 'fleet/nats-server.conf')])
+  const keep = (name: 'nats' | 'controller', words: string[]): void =>
+    writeServiceFile(join(directory, `${name}.service`), words)
+  keep('nats', ['nats-server', '-c', join(stateDirectory, 'fleet/nats-server.conf')])
   const portOpens = `(exec 3<>/dev/tcp/${switchAddress}/${natsPort}) 2>/dev/null`
-  await untilUp(nats, () => inSwitch(switchPid, ['bash', '-c', portOpens]))
+  await untilUp(directory, 'nats', () => inSwitch(switchPid, ['bash', '-c', portOpens]))
 
   const controllerWords = ['controller', '--state', stateDirectory, '--config', settings]
-  const controller = start('controller', [...program, ...controllerWords, '--listen', `0.0.0.0:${port}`])
-  await passOn(start('forward', [process.execPath, forwarder, switchAddress, String(port)]), door)
-  await untilUp(controller, async () => (await fetch(`${url}/identity/v3`)).ok)
+  keep('controller', [...program, ...controllerWords, '--listen', `0.0.0.0:${port}`])
+  await passOn(startForward(switchPid, directory, [switchAddress, String(port)]), door)
+  await untilUp(directory, 'controller', async () => (await fetch(`${url}/identity/v3`)).ok)
 
-  await Promise.all(lab.hosts.map((host) => joinFleet(host, stateDirectory, options.agent)))
+  const agent = {
+    ...(options.sharedStorage && { instancesDirectory: join(directory, 'instances') }),
+    ...options.agent,
+  }
+  await Promise.all(lab.hosts.map((host) => joinFleet(host, stateDirectory, agent)))
   const allUp = async (): Promise<boolean> => {
     const { stdout } = await lodge('status', '--state', stateDirectory)
     return lab.hosts.every(({ name }) => new RegExp(`^${name} +up `, 'm').test(stdout))
   }
-  await untilUp(controller, allUp)
+  await untilUp(directory, 'controller', allUp)
   return { url, cloudsFile: join(stateDirectory, 'clouds.yaml'), stateDirectory }
 }
 
@@ -111,13 +119,6 @@ const lodge = (...words: string[]): Promise<{ stdout: string }> =>
     throw new LodgeError('unavailable', `The lab's cloud: ${messageOf(error)}`, { cause: error })
   })
 
-/** A process of the cloud, with the file that has what it says. */
-interface Service {
-  child: ChildProcess
-  name: string
-  log: string
-}
-
 const namespacesOf = (switchPid: number): string[] => [
   '--target',
   String(switchPid),
@@ -128,19 +129,18 @@ const namespacesOf = (switchPid: number): string[] => [
 ]
 
 /** It ends with the lab, not with this process. */
-function startInSwitch(switchPid: number, directory: string, name: string, words: string[]): Service {
-  const log = join(directory, `${name}.log`)
-  const file = openSync(log, 'w', 0o600)
-  const child = spawn('nsenter', [...namespacesOf(switchPid), ...words], {
-    // A channel, because the forwarder is sent its socket; the others do not look at it.
-    stdio: ['ignore', file, file, 'ipc'],
+function startForward(switchPid: number, directory: string, words: string[]): ChildProcess {
+  const log = openSync(join(directory, 'forward.log'), 'w', 0o600)
+  const child = spawn('nsenter', [...namespacesOf(switchPid), process.execPath, forwarder, ...words], {
+    // A channel, because it is sent its socket.
+    stdio: ['ignore', log, log, 'ipc'],
     detached: true,
   })
-  closeSync(file)
-  child.on('error', () => undefined) // untilUp sees that it has no process
+  closeSync(log)
+  child.on('error', () => undefined) // passOn hears nothing from it
   child.unref()
   child.channel?.unref()
-  return { child, name, log }
+  return child
 }
 
 const inSwitch = async (switchPid: number, words: string[]): Promise<boolean> => {
@@ -149,22 +149,18 @@ const inSwitch = async (switchPid: number, words: string[]): Promise<boolean> =>
 }
 
 /** Hands the listening socket over. */
-async function passOn({ child }: Service, door: Server): Promise<void> {
+async function passOn(child: ChildProcess, door: Server): Promise<void> {
   const ready = once(child, 'message', { signal: AbortSignal.timeout(20_000) })
   child.send('listen', door)
   await ready
   door.close()
 }
 
-async function untilUp({ child, name, log }: Service, isUp: () => Promise<boolean>): Promise<void> {
-  const failed = (cause: unknown): LodgeError => {
-    const said = readFileSync(log, 'utf8').trim().split('\n').slice(-10).join('\n')
-    return new LodgeError('unavailable', `The lab's ${name} did not start: ${said}`, { cause })
-  }
-  const ended = (): boolean => child.pid === undefined || child.exitCode !== null || child.signalCode !== null
-  const tried = async (): Promise<boolean> => ended() || (await isUp().catch(() => false))
-  await waitFor(tried, 60_000, name, 200).catch((error: unknown) => {
-    throw failed(error)
+/** @throws LodgeError unavailable with the last that the service said, when it is not up within a minute */
+async function untilUp(directory: string, name: string, isUp: () => Promise<boolean>): Promise<void> {
+  await waitFor(() => isUp().catch(() => false), 60_000, name, 200).catch((cause: unknown) => {
+    const log = join(directory, `${name}.log`)
+    const said = existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').slice(-10).join('\n') : ''
+    throw new LodgeError('unavailable', `The lab's ${name} did not start: ${said}`, { cause })
   })
-  if (ended()) throw failed(undefined)
 }

@@ -7,6 +7,7 @@ import { LodgeError } from '../base/errors.ts'
 import { fillCapabilitiesCache, keepCapabilitiesCache } from './capabilities-cache.ts'
 import type { Lab, LabHost } from './lab.ts'
 import { labHost } from './lab-host.ts'
+import { labOf } from './lab-of.ts'
 import {
   claimLabDirectory,
   labIsAlive,
@@ -56,7 +57,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     for (const number of numbers) prepareHost(directory, number, options.hosts)
     await startAll(hosts, options.onHost)
     if (options.stay) letGo(keeper)
-    return { directory, hosts, stop: () => sweepLab(directory) }
+    return labOf(directory, hosts, init)
   } catch (error) {
     await sweepLab(directory)
     throw error
@@ -106,7 +107,7 @@ function ownMark(): ProcessMark {
 
 function startKeeper(directory: string, group: string): ChildProcess {
   const log = openSync(join(directory, 'lab.log'), 'w')
-  const keeper = spawn('bash', [join(import.meta.dirname, 'keeper.sh'), group], {
+  const keeper = spawn('bash', [join(import.meta.dirname, 'keeper.sh'), group, directory], {
     stdio: ['pipe', 'pipe', log],
     // A session of its own: a Ctrl-C at the terminal is for the caller, who ends this in good order.
     detached: true,

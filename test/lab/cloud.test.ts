@@ -78,6 +78,28 @@ describe('Lodge on the hosts of a lab', { timeout: 400_000 }, () => {
     assert.equal((await guestsOn(host!)).length, 1)
   })
 
+  test('NATS and the controller that are killed run again, and what is asked for meanwhile is done', async () => {
+    const act = (action: object): Promise<unknown> =>
+      api.must('POST', `/compute/v2.1/servers/${serverId}/action`, action)
+    for (const [name, action, status] of [
+      ['nats', { pause: null }, 'PAUSED'],
+      ['controller', { unpause: null }, 'ACTIVE'],
+    ] as const) {
+      const service = lab.service(name)
+      const before = service.pid()
+      await act(action)
+      await service.kill()
+      await until(`another ${name}`, 20_000, () => ![undefined, before].includes(service.pid()))
+      await until('the API', 30_000, () =>
+        api.call('GET', '/').then(
+          () => true,
+          () => false,
+        ),
+      )
+      await reach(status, 'host2')
+    }
+  })
+
   test('ends with the lab', async () => {
     const marks = marksOf(lab)
     await lab.stop()

@@ -107,6 +107,24 @@ describe('a lab of three hosts', { timeout: 240_000 }, () => {
     await until('a run in the next life', 10_000, () => said().startsWith('two words $HOME\n'))
   })
 
+  test('libvirtd that is killed runs again, and its guests run on', async () => {
+    const libvirtd = two!.service('libvirtd')
+    const before = libvirtd.pid()
+    await libvirtd.kill()
+    await until('another libvirtd', 10_000, () => {
+      const now = libvirtd.pid()
+      return now !== undefined && now !== before
+    })
+    await until('it to answer', 20_000, () =>
+      guestsOn(two!).then(
+        (names) => names.includes('traveller'),
+        () => false,
+      ),
+    )
+    assert.equal(lab.service('controller').pid(), undefined)
+    await assert.rejects(lab.service('controller').kill(), { kind: 'conflict', message: /does not run/ })
+  })
+
   test('a host that crashes takes its guests with it at once, and leaves the others alone', async () => {
     const { child } = two!.spawn(['sleep', '600'])
     const ended = once(child, 'close')
