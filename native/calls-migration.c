@@ -43,3 +43,18 @@ int run_domainStartDirtyRateCalc(struct call *call)
 {
     return virDomainStartDirtyRateCalc(call->domain, call->args[1].i32, call->args[2].u32) < 0 ? -1 : 0;
 }
+
+/* The statistics of one domain: all of them at once is a question to each QEMU. */
+int run_domainGetStats(struct call *call)
+{
+    virDomainPtr domains[] = {call->domain, NULL};
+    virDomainStatsRecordPtr *records = NULL;
+    int count = virDomainListGetStats(domains, call->args[1].u32, &records, call->args[2].u32);
+    if (count < 0) return -1;
+    if (count == 0)
+        put_params(call->out, NULL, 0);
+    else
+        put_params(call->out, records[0]->params, records[0]->nparams);
+    virDomainStatsRecordListFree(records);
+    return 0;
+}

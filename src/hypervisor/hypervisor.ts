@@ -59,6 +59,27 @@ export interface DomainMigration {
   bandwidthMiBps: number
 }
 
+/** What a domain has and writes, watched for a while. In bytes, and bytes a second. */
+export interface DomainWrites {
+  memoryBytes: number
+  /** Of its memory what the host holds; what the guest has never touched is not sent. */
+  residentBytes: number
+  /** Memory that was written to, counted once however often. */
+  dirtyBytesPerSecond: number
+  diskBytesPerSecond: number
+}
+
+/** A migration that is over. */
+export interface CompletedMigration {
+  totalMs: number
+  /** Null where the hypervisor does not say; so is the next but two. */
+  downtimeMs: number | null
+  memoryBytes: number
+  diskBytes: number
+  /** While memory was sent. */
+  bytesPerSecond: number | null
+}
+
 /** How far the job of a domain has come. In bytes. */
 export interface DomainJob {
   operation: 'migration-out' | 'migration-in' | 'other'
@@ -153,6 +174,13 @@ export interface Hypervisor {
    * @throws LodgeError conflict when it was aborted
    */
   migrate(uuid: string, migration: DomainMigration): Promise<void>
+  /**
+   * Watches for so many seconds (1 to 60) what a running or paused domain writes. Two who watch at once see the same.
+   * @throws LodgeError conflict when it does not run, notImplemented when its hypervisor cannot tell
+   */
+  watchWrites(uuid: string, seconds: number): Promise<DomainWrites>
+  /** How the migration went by which the domain came here last; undefined when that is not known. */
+  completedMigration(uuid: string): Promise<CompletedMigration | undefined>
   /** The job that is at work on the domain; undefined when there is none. */
   domainJob(uuid: string): Promise<DomainJob | undefined>
   /** Ends the job, which then fails. @throws LodgeError conflict when there is none */

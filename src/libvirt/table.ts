@@ -194,7 +194,14 @@ export const calls = {
     result: nothing,
   },
   domainMigrateStartPostCopy: { ...slow, args: { ...onDomain, flags: 'u32' }, result: nothing },
+  /** Seconds from 1 to 60. Ends at once; the statistics VIR_DOMAIN_STATS_DIRTYRATE tell what came of it. */
   domainStartDirtyRateCalc: { ...slow, args: { ...onDomain, seconds: 'i32', flags: 'u32' }, result: nothing },
+  /** No parameters: the domain went in that moment. */
+  domainGetStats: {
+    ...slow,
+    args: { ...onDomain, stats: 'u32', flags: 'u32' },
+    result: { params: 'params' },
+  },
 } as const satisfies Record<string, CallRow>
 
 const ofDomain = { uuid: 'string', name: 'string' } as const

@@ -454,6 +454,28 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
       await remove(uuid)
     })
 
+    test('tells what a guest writes, also to two who ask at once, and nothing of one that is off', async () => {
+      const uuid = await started()
+      const [one, other] = await Promise.all([
+        hypervisor.watchWrites(uuid, 1),
+        hypervisor.watchWrites(uuid, 1),
+      ])
+      for (const writes of [one, other]) {
+        assert.equal(writes.memoryBytes, 64 * 2 ** 20)
+        assert.ok(writes.residentBytes > 0 && writes.residentBytes <= writes.memoryBytes)
+        // Nothing but a firmware that looks for something to boot.
+        assert.ok(writes.dirtyBytesPerSecond <= 16 * 2 ** 20, `${writes.dirtyBytesPerSecond}`)
+        assert.equal(writes.diskBytesPerSecond, 0)
+      }
+      assert.equal(await hypervisor.completedMigration(uuid), undefined)
+      await hypervisor.suspend(uuid)
+      assert.equal((await hypervisor.watchWrites(uuid, 1)).dirtyBytesPerSecond, 0)
+      await hypervisor.destroy(uuid)
+      await fails('conflict', () => hypervisor.watchWrites(uuid, 1))
+      await hypervisor.undefine(uuid)
+      await fails('notFound', () => hypervisor.watchWrites(uuid, 1))
+    })
+
     test('a domain that is not there has no job and nothing to move', async () => {
       await fails('notFound', () => hypervisor.domainJob(newUuid()))
       await fails('notFound', () => hypervisor.migratableXml(newUuid(), 'guest'))

@@ -21,6 +21,7 @@ import { openLibvirt, type Libvirt } from '../../libvirt/libvirt.ts'
 import type { DomainSummary, Hypervisor } from '../hypervisor.ts'
 import { lodgeMetadataNamespace } from '../lodge-metadata.ts'
 import type { VirtTypeSetting } from '../virt-type.ts'
+import { completedMigration } from './completed-migration.ts'
 import { copyDisk } from './copy-disk.ts'
 import { destroyDomain } from './destroy-domain.ts'
 import { subscribeToDomainEvents } from './domain-events.ts'
@@ -29,6 +30,7 @@ import { readHostMemory } from './host-memory.ts'
 import { canRunCpu, jobOf, migrateDomain } from './migrate-domain.ts'
 import { readCapabilities } from './read-capabilities.ts'
 import { statisticsFlags } from './statistics.ts'
+import { watchWrites } from './watch-writes.ts'
 
 export interface LibvirtHypervisorOptions {
   /** Such as `qemu:///system`. */
@@ -159,6 +161,8 @@ function createLibvirtHypervisor(libvirt: Libvirt, options: LibvirtHypervisorOpt
     canRunCpu: async (cpuXml) =>
       canRunCpu(libvirt, await readCapabilities(libvirt, options.virtType), cpuXml),
     migrate: (uuid, migration) => migrateDomain(libvirt, uuid, migration),
+    watchWrites: (uuid, seconds) => watchWrites(libvirt, options.clock, uuid, seconds),
+    completedMigration: (uuid) => completedMigration(libvirt, uuid),
     domainJob: (uuid) => jobOf(libvirt, uuid),
     abortJob: async (uuid) => {
       await libvirt.call('domainAbortJob', { uuid })

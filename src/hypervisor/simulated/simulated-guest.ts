@@ -10,9 +10,18 @@ export interface GuestBehaviour {
   rebootMs: number | null
   /** Whether the guest agent runs in it. */
   agent: boolean
+  /** What it writes to its memory and its disks while it runs, MiB/s. */
+  writes: { memoryMiBps: number; diskMiBps: number }
 }
 
-export const politeGuest: GuestBehaviour = { shutdownMs: 20, rebootMs: 20, agent: false }
+export const stillGuest: GuestBehaviour['writes'] = { memoryMiBps: 0, diskMiBps: 0 }
+
+export const politeGuest: GuestBehaviour = {
+  shutdownMs: 20,
+  rebootMs: 20,
+  agent: false,
+  writes: stillGuest,
+}
 
 /** The software in one domain. */
 export interface SimulatedGuest {

@@ -2,7 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { systemClock, type Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
 import { powerState } from '../../model/server-state.ts'
-import type { DomainEvent, DomainSummary, Hypervisor, HypervisorCapabilities } from '../hypervisor.ts'
+import type {
+  CompletedMigration,
+  DomainEvent,
+  DomainSummary,
+  Hypervisor,
+  HypervisorCapabilities,
+} from '../hypervisor.ts'
 import {
   createCallBehaviour,
   type SimulatedCall,
@@ -16,6 +22,7 @@ import { createSimulatedDomain, type SimulatedDomain } from './simulated-domain.
 import {
   createSimulatedGuest,
   politeGuest,
+  stillGuest,
   type GuestBehaviour,
   type SimulatedGuest,
 } from './simulated-guest.ts'
@@ -66,9 +73,13 @@ export interface GuestControls {
   readonly frozen: boolean
 }
 
+const mib = 2 ** 20
+
 interface Machine {
   domain: SimulatedDomain
   guest: SimulatedGuest
+  /** How it came here. */
+  completed?: CompletedMigration
 }
 
 export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = {}): SimulatedHypervisor {
@@ -100,11 +111,13 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
       get connected() {
         return connected
       },
-      receive: ({ persistentXml }, paused) => {
+      receive: ({ persistentXml }, paused, completed) => {
         const { uuid } = readDomainXml(persistentXml)
         if (machines.has(uuid))
           throw new LodgeError('internal', `operation failed: domain with uuid ${uuid} already exists`)
-        define(persistentXml).domain.arrive({ paused })
+        const machine = define(persistentXml)
+        machine.completed = completed
+        machine.domain.arrive({ paused })
       },
     })
 
@@ -267,6 +280,20 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
           forgetIfGone(uuid)
         })
       }),
+    watchWrites: (uuid) =>
+      calls.run('watchWrites', uuid, () => {
+        const { domain, guest } = find(uuid)
+        needActive(domain)
+        const { memoryMiBps, diskMiBps } = domain.paused ? stillGuest : guest.behaviour.writes
+        const memoryBytes = domain.definition.memoryMiB * mib
+        return {
+          memoryBytes,
+          residentBytes: memoryBytes,
+          dirtyBytesPerSecond: Math.min(memoryBytes, memoryMiBps * mib),
+          diskBytesPerSecond: diskMiBps * mib,
+        }
+      }),
+    completedMigration: (uuid) => calls.run('completedMigration', uuid, () => find(uuid).completed),
     domainJob: (uuid) =>
       calls.run('domainJob', uuid, () => {
         find(uuid)

@@ -1,13 +1,13 @@
 import type { Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
-import type { DomainJob, DomainMigration } from '../hypervisor.ts'
+import type { CompletedMigration, DomainJob, DomainMigration } from '../hypervisor.ts'
 import type { SimulatedDomain } from './simulated-domain.ts'
 
 /** A simulated host as others reach it. */
 export interface SimulatedPeer {
   readonly connected: boolean
   /** Takes a guest over. @throws LodgeError internal when a domain of this id is there */
-  receive(migration: DomainMigration, paused: boolean): void
+  receive(migration: DomainMigration, paused: boolean, completed: CompletedMigration): void
 }
 
 /** The simulated hosts that can send guests to each other, by their names. */
@@ -86,8 +86,16 @@ export function createSimulatedMigrations(
       const copying: Copying = { total, processed: 0, aborted: false, postCopy: false }
       under.set(domain.uuid, copying)
       try {
+        const beganAt = clock.now()
         await copy(domain, copying, migration.destinationUri)
-        peerOf(migration.destinationUri).receive(migration, domain.paused)
+        const totalMs = clock.now() - beganAt
+        peerOf(migration.destinationUri).receive(migration, domain.paused, {
+          totalMs,
+          downtimeMs: 0,
+          memoryBytes: total,
+          diskBytes: 0,
+          bytesPerSecond: totalMs > 0 ? (total * 1000) / totalMs : null,
+        })
         leave()
       } finally {
         under.delete(domain.uuid)
