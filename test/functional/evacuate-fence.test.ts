@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Config } from '../../src/base/config.ts'
-import { findViolations } from '../../src/conductor/invariants.ts'
 import type { Server } from '../../src/model/server.ts'
 import { hostsOfAllocations } from '../../src/store/allocations.ts'
-import { listMigrations } from '../../src/store/server-migrations.ts'
-import { startFleet, type Fleet } from '../support/fleet.ts'
-import { openStage, type Stage } from './conductor/stage.ts'
+import type { Fleet } from '../support/fleet.ts'
+import { active, forcedDown, migrationStatuses, settled, sound, withFleet } from './conductor/fleet-stage.ts'
+import type { Stage } from './conductor/stage.ts'
 
 const crashPoints = [
   'evacuate:-:begin',
@@ -17,7 +16,7 @@ const crashPoints = [
 
 describe('an evacuation', { timeout: 60_000 }, () => {
   it('builds the server elsewhere; the dead host destroys its own before it starts anything', async () => {
-    await withFleet(async (stage, fleet) => {
+    await withTwo(async (stage, fleet) => {
       const before = await active(stage)
       const dead = fleet.host(before.host!)
       await dead.powerFailure()
@@ -27,7 +26,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
       assert.deepEqual([after.vmState, after.taskState], ['active', null])
       assert.notEqual(after.host, dead.name)
       assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), ['h1', 'h2'])
-      assert.deepEqual(await statuses(stage), ['done'])
+      assert.deepEqual(await migrationStatuses(stage), ['done'])
       await sound(stage)
 
       let started = false
@@ -36,7 +35,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
       })
       await forcedDown(stage, dead.name, false)
       await dead.join()
-      await stage.until(async () => (await statuses(stage))[0] === 'completed')
+      await stage.until(async () => (await migrationStatuses(stage))[0] === 'completed')
       assert.equal(started, false, 'the ledger said that it ran')
       assert.deepEqual(await dead.has(before.id), { domain: false, disks: false })
       assert.deepEqual(await fleet.runningOn(before.id), [after.host])
@@ -46,7 +45,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
   })
 
   it('from a host that only could not be reached ends its guest as soon as it is back', async () => {
-    await withFleet(async (stage, fleet) => {
+    await withTwo(async (stage, fleet) => {
       const before = await active(stage)
       const cut = fleet.host(before.host!)
       await cut.leave()
@@ -55,14 +54,14 @@ describe('an evacuation', { timeout: 60_000 }, () => {
       assert.equal((await fleet.runningOn(before.id)).length, 2, 'nobody could end it')
       await forcedDown(stage, cut.name, false)
       await cut.join()
-      await stage.until(async () => (await statuses(stage))[0] === 'completed')
+      await stage.until(async () => (await migrationStatuses(stage))[0] === 'completed')
       assert.deepEqual(await fleet.runningOn(before.id), [(await stage.server(before.id)).host])
       await sound(stage)
     })
   })
 
   it('leaves the guest off where that is asked for', async () => {
-    await withFleet(async (stage, fleet) => {
+    await withTwo(async (stage, fleet) => {
       const before = await active(stage)
       await fleet.host(before.host!).powerFailure()
       await forcedDown(stage, before.host!, true)
@@ -74,7 +73,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
   })
 
   it('with no host left ends in ERROR with nothing taken', async () => {
-    await withFleet(async (stage, fleet) => {
+    await withTwo(async (stage, fleet) => {
       const before = await active(stage)
       for (const host of fleet.hosts) await forcedDown(stage, host.name, true)
       await fleet.host(before.host!).powerFailure()
@@ -88,7 +87,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
 
   for (const point of crashPoints)
     it(`outlives a conductor that dies at ${point}`, async () => {
-      await withFleet(async (stage, fleet) => {
+      await withTwo(async (stage, fleet) => {
         const before = await active(stage)
         await fleet.host(before.host!).powerFailure()
         await forcedDown(stage, before.host!, true)
@@ -101,7 +100,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
         await settled(stage, before.id)
         const after = await stage.server(before.id)
         assert.deepEqual([after.vmState, after.taskState], ['stopped', null])
-        assert.deepEqual(await statuses(stage), ['done'])
+        assert.deepEqual(await migrationStatuses(stage), ['done'])
         await sound(stage)
       })
     })
@@ -110,7 +109,7 @@ describe('an evacuation', { timeout: 60_000 }, () => {
 describe('automatic evacuation', { timeout: 60_000 }, () => {
   for (const status of [0, 1])
     it(`${status === 0 ? 'begins once the host is fenced' : 'does not begin while the fence command fails'}`, async () => {
-      await withFleet(
+      await withTwo(
         async (stage, fleet) => {
           const before = await active(stage)
           await fleet.host(before.host!).powerFailure()
@@ -138,7 +137,7 @@ describe('automatic evacuation', { timeout: 60_000 }, () => {
 
 describe('a host that comes back', { timeout: 60_000 }, () => {
   it('starts what is still its own once the controller agrees', async () => {
-    await withFleet(
+    await withTwo(
       async (stage, fleet) => {
         const server = await active(stage)
         const host = fleet.host(server.host!)
@@ -154,65 +153,16 @@ describe('a host that comes back', { timeout: 60_000 }, () => {
   })
 })
 
-async function withFleet(
+const withTwo = (
   work: (stage: Stage, fleet: Fleet) => Promise<void>,
-  configure: (config: Config) => void = (config) => {
+  configure = (config: Config): void => {
     config.agent.resumeGuestsOnHostBoot = true
   },
-): Promise<void> {
-  const stage = await openStage((config) => {
-    config.agent.shutdownTimeoutSeconds = 0
-    configure(config)
-  })
-  try {
-    await stage.startConductor()
-    await using fleet = await startFleet(stage.bus, stage.config.agent, 2)
-    await stage.conductor().idle()
-    await work(stage, fleet)
-    await stage.conductor().stop()
-  } finally {
-    await stage.close()
-  }
-}
-
-async function active(stage: Stage): Promise<Server> {
-  const { id } = await stage.create()
-  await settled(stage, id)
-  const server = await stage.server(id)
-  assert.equal(server.vmState, 'active')
-  return server
-}
+): Promise<void> => withFleet(2, work, configure)
 
 async function evacuate(stage: Stage, server: Server, stop: boolean): Promise<void> {
   assert.ok(await stage.act(server, 'evacuate', { stop }, 'rebuilding'))
   await settled(stage, server.id)
-}
-
-async function settled(stage: Stage, id: string): Promise<void> {
-  await stage.until(async () => {
-    const live = await stage.store.db
-      .selectFrom('actions')
-      .select('id')
-      .where('server_id', '=', id)
-      .where('finished_at', 'is', null)
-      .execute()
-    return live.length === 0
-  })
-}
-
-async function forcedDown(stage: Stage, host: string, down: boolean): Promise<void> {
-  await stage.store.db
-    .updateTable('services')
-    .set({ forced_down: down ? 1 : 0, updated_at: Date.now() })
-    .where('host', '=', host)
-    .execute()
-}
-
-const statuses = async (stage: Stage): Promise<string[]> =>
-  (await listMigrations(stage.store.db)).map(({ status }) => status)
-
-async function sound(stage: Stage): Promise<void> {
-  assert.deepEqual(await findViolations(stage.store.db), [])
 }
 
 async function within(ms: number, what: () => Promise<boolean>): Promise<void> {

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Config } from '../../src/base/config.ts'
 import { LodgeError } from '../../src/base/errors.ts'
-import { findViolations } from '../../src/conductor/invariants.ts'
 import type { Server } from '../../src/model/server.ts'
 import type { ServerFlavor } from '../../src/model/server-spec.ts'
 import { hostsOfAllocations } from '../../src/store/allocations.ts'
 import { latestFaults } from '../../src/store/server-faults.ts'
-import { listMigrations } from '../../src/store/server-migrations.ts'
-import { startFleet, type Fleet } from '../support/fleet.ts'
-import { openStage, type Stage } from './conductor/stage.ts'
+import { active, forcedDown, migrationStatuses, settled, sound, withFleet } from './conductor/fleet-stage.ts'
+import type { Stage } from './conductor/stage.ts'
 
 /** Points between two transactions of a resize; at each the conductor dies and another takes over. */
 const crashPoints = [
@@ -44,7 +41,7 @@ describe('a resize', { timeout: 60_000 }, () => {
       assert.deepEqual([confirmed.vmState, confirmed.oldFlavor, confirmed.resize], ['active', null, null])
       assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), [moved.host])
       assert.equal(await fleet.host(before.host!).disks.putBack(before.id), false, 'nothing was kept')
-      assert.deepEqual(await statuses(stage), ['confirmed'])
+      assert.deepEqual(await migrationStatuses(stage), ['confirmed'])
       await sound(stage)
     })
   })
@@ -61,7 +58,7 @@ describe('a resize', { timeout: 60_000 }, () => {
       assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), [before.host])
       const disks = await fleet.host(before.host!).disks.describe(before.id)
       assert.equal(disks?.disks[0]!.sizeBytes, before.flavor.rootGiB * 2 ** 30)
-      assert.deepEqual(await statuses(stage), ['reverted'])
+      assert.deepEqual(await migrationStatuses(stage), ['reverted'])
       await sound(stage)
     })
   })
@@ -151,7 +148,7 @@ describe('a resize', { timeout: 60_000 }, () => {
         assert.equal(await host.disks.putBack(before.id), false)
       }
       assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), [])
-      assert.deepEqual(await statuses(stage), ['confirmed'])
+      assert.deepEqual(await migrationStatuses(stage), ['confirmed'])
       await sound(stage)
     })
   })
@@ -210,34 +207,6 @@ describe('a resize', { timeout: 60_000 }, () => {
       })
 })
 
-async function withFleet(
-  hosts: number,
-  work: (stage: Stage, fleet: Fleet) => Promise<void>,
-  configure: (config: Config) => void = () => {},
-): Promise<void> {
-  const stage = await openStage((config) => {
-    config.agent.shutdownTimeoutSeconds = 0
-    configure(config)
-  })
-  try {
-    await stage.startConductor()
-    await using fleet = await startFleet(stage.bus, stage.config.agent, hosts)
-    await stage.conductor().idle()
-    await work(stage, fleet)
-    await stage.conductor().stop()
-  } finally {
-    await stage.close()
-  }
-}
-
-async function active(stage: Stage): Promise<Server> {
-  const { id } = await stage.create()
-  await settled(stage, id)
-  const server = await stage.server(id)
-  assert.equal(server.vmState, 'active')
-  return server
-}
-
 const larger = ({ flavor }: Server): ServerFlavor => ({
   ...flavor,
   id: '2',
@@ -260,31 +229,4 @@ async function act(
 ): Promise<void> {
   assert.ok(await stage.act(server, name, params as never, task), `${name} is not allowed`)
   await settled(stage, server.id)
-}
-
-async function settled(stage: Stage, id: string): Promise<void> {
-  await stage.until(async () => {
-    const live = await stage.store.db
-      .selectFrom('actions')
-      .select('id')
-      .where('server_id', '=', id)
-      .where('finished_at', 'is', null)
-      .execute()
-    return live.length === 0
-  })
-}
-
-async function forcedDown(stage: Stage, host: string, down: boolean): Promise<void> {
-  await stage.store.db
-    .updateTable('services')
-    .set({ forced_down: down ? 1 : 0, updated_at: Date.now() })
-    .where('host', '=', host)
-    .execute()
-}
-
-const statuses = async (stage: Stage): Promise<string[]> =>
-  (await listMigrations(stage.store.db)).map(({ status }) => status)
-
-async function sound(stage: Stage): Promise<void> {
-  assert.deepEqual(await findViolations(stage.store.db), [])
 }

@@ -3,6 +3,7 @@ import type { Bus } from '../../../src/bus/bus.ts'
 import type { Command, Fault, Outcome, Verb } from '../../../src/contract/command.ts'
 import type { HostDescription } from '../../../src/model/host.ts'
 import { powerState, type PowerState } from '../../../src/model/server-state.ts'
+import { aHost } from '../../support/store-records.ts'
 
 /** A stand-in for an agent: guests in memory, commands journaled by id and one at a time per server, as an agent does. */
 export interface FakeHost {
@@ -41,7 +42,7 @@ export async function startFakeHost(bus: Bus, name: string, size: HostSize = {})
     received: 0,
     fault: null,
     hold: null,
-    description: describe(name, size),
+    description: aHost(name, { memoryMiB: 16_384, ...size }),
     report: () =>
       bus.report({ version: 1, type: 'host', host: name, at: Date.now(), description: host.description }),
     leave: async () => {
@@ -108,28 +109,3 @@ export const aFault = (retry: Fault['retry'], message = 'it broke'): Fault => ({
 })
 
 export const unreachable = (): LodgeError => new LodgeError('unavailable', 'nobody there')
-
-function describe(name: string, size: HostSize): HostDescription {
-  const inventory = (total: number) => ({ total, reserved: 0, allocationRatio: 1 })
-  return {
-    name,
-    id: `id-of-${name}`,
-    hypervisorType: 'QEMU',
-    hypervisorVersion: 7_002_000,
-    libvirtVersion: 9_000_000,
-    hypervisorHostname: name,
-    hostIp: '127.0.0.1',
-    vcpus: inventory(size.vcpus ?? 16),
-    memoryMiB: inventory(size.memoryMiB ?? 16_384),
-    diskGiB: inventory(size.diskGiB ?? 100),
-    diskFreeGiB: 100,
-    memoryUsedMiB: 0,
-    runningDomains: 0,
-    uptimeSeconds: 1,
-    loadAverage: [0, 0, 0],
-    cpu: { arch: 'x86_64', vendor: '', model: '', features: [], sockets: 1, cores: 1, threads: 1 },
-    numaCells: [],
-    machineTypes: ['pc'],
-    accelerationReason: 'a test',
-  }
-}
