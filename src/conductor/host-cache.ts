@@ -1,30 +1,31 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../base/config.ts'
-import { capacityOf, type HostDescription } from '../model/host.ts'
+import type { HostDescription } from '../model/host.ts'
 import type { Resources } from '../model/server-spec.ts'
-import type { AggregateFacts } from '../scheduler/host-state.ts'
-import { createHostTable, takeFrom, type HostTable } from '../scheduler/host-table.ts'
-import { aggregatesVersion, listAggregates, zoneKey } from '../store/aggregates.ts'
-import { describeHosts, listSchedulableHosts } from '../store/hosts.ts'
-import { ioLoadOfHosts } from '../store/host-list.ts'
-import { servicesVersion } from '../store/services.ts'
+import { describeHost, takeFrom, type HostTable } from '../scheduler/host-table.ts'
 import type { Db } from '../store/store.ts'
+import { createFleetReader } from './fleet-reader.ts'
 
 /**
  * The hosts as the scheduler sees them, in memory. The store stays the judge: a claim that the cache thought good
- * may still fail there. The cache follows our own claims at once, operators' changes by the versions of services and
- * aggregates, and everything else by being read anew every few seconds.
+ * may still fail there. The cache follows our own claims at once, operators' changes as soon as it looks, and what
+ * other controllers do by reading all hosts anew every few seconds, a few at a time.
  */
 export interface HostCache {
   /**
-   * Reads again what operators or others have changed in the store, once for a batch of placements. With
+   * Reads what operators have changed in the store, and of the rest what is due; once for a batch of placements. With
    * `lookedWithinMs` not even looks if it did so that lately.
    */
   refresh(db: Db, lookedWithinMs?: number): Promise<void>
-  /** Makes sure that there is something read; to be called before placing. */
+  /** To be called before placing: reads what was given up by `invalidate`, or never read. */
   ensure(db: Db): Promise<void>
-  /** Forgets what was read. */
-  invalidate(): void
+  /**
+   * Reads the numbers of all hosts, unless that was done lately. Returns whether it did: before one says that no host
+   * fits, since others may have left some.
+   */
+  readAll(db: Db): Promise<boolean>
+  /** What is known of these hosts, or of all, is not to be relied upon. */
+  invalidate(hosts?: readonly string[]): void
   table(): HostTable
   /** Hosts heard of since then are up, milliseconds since 1970; -Infinity while all must be taken to be. */
   upSince(): number
@@ -44,102 +45,38 @@ export interface HostCache {
   settling(): boolean
 }
 
-const readAgainMs = 5000
-/** Counting the servers of all hosts costs more than the rest, and our own claims are counted as they are made. */
-const countAgainMs = 30_000
 /** How long after the start agents have time to show up before it is held against them. */
 const settleMs = 15_000
-/** Descriptions read at once; a host that reports to another controller is read anew every so many reads. */
-const descriptionsAtOnce = 500
 
 export function createHostCache(clock: Clock, settings: Config['hosts']): HostCache {
   let startedAt = clock.now()
+  let lookedAt = -Infinity
   const downAfterMs = settings.downAfterSeconds * 1000
   const heardOf = new Map<string, number>()
   const failedBuilds = new Map<string, number>()
-  const descriptions = new Map<string, HostDescription>()
-  let loads = new Map<string, { servers: number; ioOps: number }>()
-  let table = createHostTable([])
-  let version = ''
-  let readAt = -Infinity
-  let lookedAt = -Infinity
-  let countedAt = -Infinity
-  let describedUpTo = 0
-
-  async function read(db: Db): Promise<void> {
-    const rows = await listSchedulableHosts(db)
-    const names = rows.map(({ name }) => name)
-    const aggregates = await aggregatesByHost(db)
-    await readDescriptions(db, names)
-    await readLoads(db)
-    table = createHostTable(
-      rows.map((row) => {
-        const own = aggregates.get(row.name) ?? []
-        const zone = own.find(({ metadata }) => metadata[zoneKey] !== undefined)?.metadata[zoneKey]
-        const load = loads.get(row.name)
-        return {
-          ...row,
-          availabilityZone: zone ?? settings.defaultAvailabilityZone,
-          aggregates: own,
-          description: descriptions.get(row.name),
-          lastSeenAt: Math.max(row.lastSeenAt, heardOf.get(row.name) ?? 0),
-          servers: load?.servers ?? 0,
-          ioOps: load?.ioOps ?? 0,
-          failedBuilds: failedBuilds.get(row.name) ?? 0,
-        }
-      }),
-    )
-  }
-
-  /** Those of hosts that are new to us, and in turn of some that are not. */
-  async function readDescriptions(db: Db, names: string[]): Promise<void> {
-    const wanted = names.filter((name) => !descriptions.has(name))
-    if (describedUpTo >= names.length) describedUpTo = 0
-    if (wanted.length < names.length)
-      wanted.push(...names.slice(describedUpTo, (describedUpTo += descriptionsAtOnce)))
-    for (let i = 0; i < wanted.length; i += descriptionsAtOnce)
-      for (const [name, description] of await describeHosts(db, wanted.slice(i, i + descriptionsAtOnce)))
-        descriptions.set(name, description)
-  }
-
-  async function readLoads(db: Db): Promise<void> {
-    const now = clock.now()
-    if (now - countedAt < countAgainMs) {
-      // What we have counted since stands in the table.
-      table.facts.forEach(({ name }, i) =>
-        loads.set(name, { servers: table.servers[i]!, ioOps: table.ioOps[i]! }),
-      )
-      return
-    }
-    loads = await ioLoadOfHosts(db)
-    countedAt = now
-  }
+  const reader = createFleetReader({
+    defaultZone: settings.defaultAvailabilityZone,
+    heardOf: (name) => heardOf.get(name) ?? 0,
+    failedBuilds: (name) => failedBuilds.get(name) ?? 0,
+  })
 
   return {
     refresh: async (db, lookedWithinMs = 0) => {
       const now = clock.now()
-      if (readAt > -Infinity && now - lookedAt < lookedWithinMs) return
+      if (now - lookedAt < lookedWithinMs) return
       lookedAt = now
-      const current = `${await servicesVersion(db)} ${await aggregatesVersion(db)}`
-      if (current === version && now - readAt < readAgainMs) return
-      await read(db)
-      version = current
-      readAt = now
+      await reader.follow(db, now)
     },
-    ensure: async (db) => {
-      if (readAt > -Infinity) return
-      await read(db)
-      readAt = clock.now()
-    },
-    invalidate: () => {
-      readAt = -Infinity
-    },
-    table: () => table,
+    ensure: (db) => reader.ensure(db, clock.now()),
+    readAll: (db) => reader.readAll(db, clock.now()),
+    invalidate: (hosts) => reader.invalidate(hosts),
+    table: () => reader.table(),
     upSince: () => {
       const now = clock.now()
       return now - startedAt <= settleMs ? -Infinity : now - downAfterMs
     },
     take: (name, resources, sign) => {
+      const table = reader.table()
       const index = table.indexOf.get(name)
       if (index === undefined) return
       takeFrom(table, index, resources, sign)
@@ -149,6 +86,7 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
       const failures = succeeded ? 0 : (failedBuilds.get(name) ?? 0) + 1
       if (succeeded) failedBuilds.delete(name)
       else failedBuilds.set(name, failures)
+      const table = reader.table()
       const index = table.indexOf.get(name)
       if (index === undefined) return
       table.failedBuilds[index] = failures
@@ -156,62 +94,35 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
     },
     seen: (name, at) => {
       heardOf.set(name, at)
+      const table = reader.table()
       const index = table.indexOf.get(name)
       if (index !== undefined) table.lastSeenAt[index] = at
     },
     described: (description) => {
-      descriptions.set(description.name, description)
+      const table = reader.table()
       const index = table.indexOf.get(description.name)
-      if (index === undefined) readAt = -Infinity
-      else describe(table, index, description)
+      if (index === undefined) reader.invalidate([description.name])
+      else describeHost(table, index, description)
     },
     isDown: (name) => {
+      const table = reader.table()
       const index = table.indexOf.get(name)
       if (index !== undefined && table.forcedDown[index] === 1) return true
       // While the conductor was away nobody could report to it, so every host gets the full time from our start.
       return clock.now() - Math.max(heardOf.get(name) ?? 0, startedAt) > downAfterMs
     },
     shift: (ms) => {
+      const table = reader.table()
       startedAt += ms
       for (const [name, at] of heardOf) heardOf.set(name, at + ms)
       for (let i = 0; i < table.size; i += 1) table.lastSeenAt[i]! += ms
-      readAt = -Infinity
-      countedAt = -Infinity
+      reader.invalidate()
     },
     settling: () =>
       clock.now() - startedAt < settleMs &&
       (heardOf.size === 0 ||
         // The first report of one is just being written.
-        heardOf.size > table.facts.length ||
-        table.facts.some(({ name }) => !heardOf.has(name))),
-  }
-}
-
-async function aggregatesByHost(db: Db): Promise<Map<string, AggregateFacts[]>> {
-  const byHost = new Map<string, AggregateFacts[]>()
-  for (const { name, metadata, hosts } of await listAggregates(db)) {
-    const facts = { name, metadata }
-    for (const host of hosts) {
-      const known = byHost.get(host)
-      if (known) known.push(facts)
-      else byHost.set(host, [facts])
-    }
-  }
-  return byHost
-}
-
-/** Puts new words of a host into the table; what is taken of it stays. */
-function describe(table: HostTable, index: number, description: HostDescription): void {
-  table.facts[index] = { ...table.facts[index]!, description }
-  table.hypervisorVersion[index] = description.hypervisorVersion
-  const columns = [
-    [table.capacityVcpus, table.freeVcpus, description.vcpus],
-    [table.capacityMemory, table.freeMemory, description.memoryMiB],
-    [table.capacityDisk, table.freeDisk, description.diskGiB],
-  ] as const
-  for (const [capacity, free, inventory] of columns) {
-    const more = capacityOf(inventory) - capacity[index]!
-    capacity[index]! += more
-    free[index]! += more
+        heardOf.size > reader.table().size ||
+        reader.table().facts.some(({ name }) => !heardOf.has(name))),
   }
 }

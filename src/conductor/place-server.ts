@@ -5,16 +5,16 @@ import type { Resources, ServerFlavor } from '../model/server-spec.ts'
 import { place } from '../scheduler/place.ts'
 import type { PlaceRequest } from '../scheduler/place-request.ts'
 import { requestedResources } from '../scheduler/requested-resources.ts'
-import { claim } from '../store/allocations.ts'
+import { claimOneOf } from '../store/allocations.ts'
 import { hostsOfServers, imagePropertiesOnHosts } from '../store/host-list.ts'
 import { lockGroupSpread } from '../store/server-groups.ts'
 import type { Db } from '../store/store.ts'
 import type { ConductorContext } from './context.ts'
 
-/** Candidates that are tried to be claimed before the hosts are looked at anew. */
-const candidates = 5
-/** How often the hosts are looked at anew when others were faster at all candidates. */
-const rounds = 3
+/** Hosts that are tried to be claimed, best first, before the choice is made anew. */
+const alternates = 5
+/** How often that is done when others were faster at all of them; what they took is read before each. */
+const rounds = 10
 
 /** How the details of a fault of the scheduler begin. */
 export const noHostMark = 'No host fits: '
@@ -49,19 +49,19 @@ export async function placeServer(trx: Db, context: ConductorContext, ask: Place
   const request = await requestOf(trx, context, ask, flavor)
   for (let round = 1; ; round += 1) {
     await hosts.ensure(trx)
-    const placed = place(
+    const { candidates, reasons } = place(
       { ...request, upSince: hosts.upSince() },
       hosts.table(),
       config.scheduler,
-      candidates,
+      alternates,
     )
-    for (const host of placed.candidates)
-      if (await claim(trx, { serverId: ask.server.id, host, resources }, clock.now()))
-        return { host, resources, reasons: placed.reasons }
-    const { reasons } = placed
-    if (placed.candidates.length === 0 || reasons.forced || round === rounds)
-      return { host: null, reasons, why: `${noHostMark}${reasonsInWords(reasons)}` }
-    hosts.invalidate()
+    const host = await claimOneOf(trx, candidates, { serverId: ask.server.id, resources }, clock.now())
+    if (host !== null) return { host, resources, reasons }
+    const none = { host, reasons, why: `${noHostMark}${reasonsInWords(reasons)}` }
+    if (reasons.forced || round === rounds) return none
+    // Others may have left a host since we looked: nobody hears that none fits before all have been read.
+    if (candidates.length > 0) hosts.invalidate(candidates)
+    else if (!(await hosts.readAll(trx))) return none
   }
 }
 

@@ -16,8 +16,8 @@ export interface HostFacts {
   description: HostDescription | undefined
 }
 
-/** A host as the scheduler gets to know it. */
-export interface HostState extends HostFacts {
+/** What the store says of a host, and what changes with every claim. */
+export interface HostNumbers {
   disabled: boolean
   forcedDown: boolean
   /** Being worked on or emptied by an operator. */
@@ -27,6 +27,10 @@ export interface HostState extends HostFacts {
   /** With ratio and reserve applied. */
   capacity: Resources
   used: Resources
+}
+
+/** A host as the scheduler gets to know it. */
+export interface HostState extends HostFacts, HostNumbers {
   /** Servers that are on it. */
   servers: number
   /** Those of them that are being built, resized, moved, or have a snapshot taken: work for its disk. */

@@ -1,4 +1,4 @@
-import { sql, type Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { newUuid } from '../base/ids.ts'
 import type { AggregatesTable } from './schema.ts'
 import type { Db } from './store.ts'
@@ -128,19 +128,6 @@ export async function zonesOfHosts(db: Db, hosts?: readonly string[]): Promise<M
     if (zone !== undefined) zones.set(row.host, zone)
   }
   return zones
-}
-
-/** Changes whenever an aggregate, its metadata or its hosts change. */
-export async function aggregatesVersion(db: Db): Promise<string> {
-  const row = await db
-    .selectFrom('aggregates')
-    .select((of) => [
-      sql<number | null>`max(coalesce(updated_at, created_at))`.as('latest'),
-      of.fn.max('number').as('newest'),
-      of.fn.countAll().as('count'),
-    ])
-    .executeTakeFirstOrThrow()
-  return `${row.latest ?? 0}/${row.newest ?? 0}/${row.count}`
 }
 
 const aggregateFromRow = (row: Selectable<AggregatesTable>, hosts: string[]): Aggregate => ({

@@ -1,5 +1,6 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Resources } from '../model/server-spec.ts'
+import { isPostgres } from './row-locks.ts'
 import type { Db } from './store.ts'
 
 /** What a server took of a host. */
@@ -10,32 +11,71 @@ export interface Allocation {
 }
 
 /**
- * Takes a host's resources for a server: one conditional update, so that racing claims never over-commit the host.
- * False, with nothing written, when the host has not enough left (or is not there).
+ * Takes the resources of the first of these hosts that has enough left, and returns its name; null, with nothing
+ * written, when none has. Whatever others claim at the same moment, no host is over-committed: the taking is one
+ * conditional update.
+ *
+ * On PostgreSQL a host that another transaction is just claiming is passed over as long as there are others, so that
+ * controllers that think alike do not queue behind each other.
  */
-export async function claim(trx: Db, allocation: Allocation, now: number): Promise<boolean> {
-  const { vcpus, memoryMiB, diskGiB } = allocation.resources
+export async function claimOneOf(
+  trx: Db,
+  hosts: readonly string[],
+  ask: Omit<Allocation, 'host'>,
+  now: number,
+): Promise<string | null> {
+  if (hosts.length > 1 && isPostgres(trx)) {
+    const host = await claimUncontended(trx, hosts, ask, now)
+    if (host !== null) return host
+  }
+  for (const host of hosts) if (await claim(trx, { ...ask, host }, now)) return host
+  return null
+}
+
+/** The first that fits among those whose rows nobody else holds. */
+async function claimUncontended(
+  trx: Db,
+  hosts: readonly string[],
+  { serverId, resources }: Omit<Allocation, 'host'>,
+  now: number,
+): Promise<string | null> {
+  const { vcpus, memoryMiB, diskGiB } = resources
+  const { rows } = await sql<{ host: string }>`
+    with free as (
+      select name from hosts
+      where name = any(${hosts}::text[]) and ${fits(resources)}
+      order by array_position(${hosts}::text[], name)
+      limit 1 for update skip locked
+    ), taken as (
+      update hosts set used_vcpus = used_vcpus + ${vcpus}, used_memory_mib = used_memory_mib + ${memoryMiB},
+        used_disk_gib = used_disk_gib + ${diskGiB}
+      from free where hosts.name = free.name
+      returning hosts.name
+    )
+    insert into allocations (server_id, host, vcpus, memory_mib, disk_gib, created_at)
+    select ${serverId}, name, ${vcpus}, ${memoryMiB}, ${diskGiB}, ${now} from taken
+    returning host`.execute(trx)
+  return rows[0]?.host ?? null
+}
+
+async function claim(trx: Db, { serverId, host, resources }: Allocation, now: number): Promise<boolean> {
+  const { vcpus, memoryMiB, diskGiB } = resources
   const taken = await sql`
     update hosts set used_vcpus = used_vcpus + ${vcpus}, used_memory_mib = used_memory_mib + ${memoryMiB},
       used_disk_gib = used_disk_gib + ${diskGiB}
-    where name = ${allocation.host}
-      and (${vcpus} = 0 or used_vcpus + ${vcpus} <= capacity_vcpus)
-      and (${memoryMiB} = 0 or used_memory_mib + ${memoryMiB} <= capacity_memory_mib)
-      and (${diskGiB} = 0 or used_disk_gib + ${diskGiB} <= capacity_disk_gib)`.execute(trx)
+    where name = ${host} and ${fits(resources)}`.execute(trx)
   if (taken.numAffectedRows !== 1n) return false
-  await trx
-    .insertInto('allocations')
-    .values({
-      server_id: allocation.serverId,
-      host: allocation.host,
-      vcpus,
-      memory_mib: memoryMiB,
-      disk_gib: diskGiB,
-      created_at: now,
-    })
-    .execute()
+  await sql`
+    insert into allocations (server_id, host, vcpus, memory_mib, disk_gib, created_at)
+    values (${serverId}, ${host}, ${vcpus}, ${memoryMiB}, ${diskGiB}, ${now})`.execute(trx)
   return true
 }
+
+/** A host that has none of what is not asked for may be over-committed there. */
+const fits = ({ vcpus, memoryMiB, diskGiB }: Resources): RawBuilder<boolean> => sql<boolean>`
+  (${vcpus} = 0 or used_vcpus + ${vcpus} <= capacity_vcpus)
+  and (${memoryMiB} = 0 or used_memory_mib + ${memoryMiB} <= capacity_memory_mib)
+  and (${diskGiB} = 0 or used_disk_gib + ${diskGiB} <= capacity_disk_gib)`
 
 /**
  * Gives back all that a server took, on whichever host, or on that host alone. Returns what that was; nothing left to

@@ -1,5 +1,6 @@
 import type { HostDescription } from '../model/host.ts'
 import type { Resources } from '../model/server-spec.ts'
+import type { HostRange } from './schedulable-hosts.ts'
 import type { Service } from './services.ts'
 import type { Db } from './store.ts'
 
@@ -99,22 +100,30 @@ const ioTasks = [
   'rescuing',
 ]
 
-/** How many servers each host has, and on how many of them something is done that its disk feels. */
-export async function ioLoadOfHosts(db: Db): Promise<Map<string, { servers: number; ioOps: number }>> {
+/** What a host's servers are to the scheduler. */
+export interface HostLoad {
+  servers: number
+  /** Those with which something is done that the host's disk feels. */
+  ioOps: number
+}
+
+/** The load of each of these hosts. */
+export async function loadOfHosts(db: Db, { after, upTo }: HostRange): Promise<Map<string, HostLoad>> {
   const rows = await db
-    .selectFrom('servers')
+    .selectFrom('hosts')
+    .leftJoin('servers', (join) =>
+      join.onRef('servers.host', '=', 'hosts.name').on('servers.deleted_at', 'is', null),
+    )
+    .where('hosts.number', '>', after)
+    .where('hosts.number', '<=', upTo)
     .select((of) => [
-      'host',
-      of.fn.countAll<number>().as('servers'),
+      'hosts.name',
+      of.fn.count<number>('servers.id').as('servers'),
       of.fn.sum<number>(of.case().when('task_state', 'in', ioTasks).then(1).else(0).end()).as('ioOps'),
     ])
-    .where('host', 'is not', null)
-    .where('deleted_at', 'is', null)
-    .groupBy('host')
+    .groupBy('hosts.name')
     .execute()
-  return new Map(
-    rows.map((row) => [row.host ?? '', { servers: Number(row.servers), ioOps: Number(row.ioOps) }]),
-  )
+  return new Map(rows.map((row) => [row.name, { servers: Number(row.servers), ioOps: Number(row.ioOps) }]))
 }
 
 /** Where these servers are; those without a host are left out. */

@@ -77,65 +77,6 @@ export async function countServersByHost(db: Db): Promise<Map<string, number>> {
   return new Map(rows.map((row) => [row.host!, Number(row.count)]))
 }
 
-/** What the scheduler must know of a host. */
-export interface SchedulableHost {
-  name: string
-  maintenance: boolean
-  capacity: Resources
-  used: Resources
-  disabled: boolean
-  forcedDown: boolean
-  lastSeenAt: number
-}
-
-/** All hosts with their service, without their descriptions: cheap for ten thousand of them. */
-export async function listSchedulableHosts(db: Db): Promise<SchedulableHost[]> {
-  const rows = await db
-    .selectFrom('hosts')
-    .innerJoin('services', (join) =>
-      join.onRef('services.host', '=', 'hosts.name').on('services.binary', '=', 'nova-compute'),
-    )
-    .select([
-      'hosts.name',
-      'maintenance',
-      'capacity_vcpus',
-      'capacity_memory_mib',
-      'capacity_disk_gib',
-      'used_vcpus',
-      'used_memory_mib',
-      'used_disk_gib',
-      'disabled',
-      'forced_down',
-      'last_seen_at',
-    ])
-    .orderBy('hosts.number')
-    .execute()
-  return rows.map((row) => ({
-    name: row.name,
-    maintenance: row.maintenance === 1,
-    capacity: {
-      vcpus: row.capacity_vcpus,
-      memoryMiB: row.capacity_memory_mib,
-      diskGiB: row.capacity_disk_gib,
-    },
-    used: { vcpus: row.used_vcpus, memoryMiB: row.used_memory_mib, diskGiB: row.used_disk_gib },
-    disabled: row.disabled === 1,
-    forcedDown: row.forced_down === 1,
-    lastSeenAt: row.last_seen_at,
-  }))
-}
-
-/** What these hosts' agents said of them, by name. */
-export async function describeHosts(db: Db, names: readonly string[]): Promise<Map<string, HostDescription>> {
-  if (names.length === 0) return new Map()
-  const rows = await db
-    .selectFrom('hosts')
-    .select(['name', 'description_json'])
-    .where('name', 'in', names)
-    .execute()
-  return new Map(rows.map((row) => [row.name, JSON.parse(row.description_json) as HostDescription]))
-}
-
 /** Takes a host out of the scheduler's sight while it is worked on, or back. False when there is no such host. */
 export async function setHostMaintenance(trx: Db, name: string, on: boolean, now: number): Promise<boolean> {
   const result = await trx

@@ -4,6 +4,7 @@ import { LodgeError } from '../base/errors.ts'
 import { textsInByteOrder } from './byte-order.ts'
 import { initial } from './migrations/0001-initial.ts'
 import { fleet } from './migrations/0002-fleet.ts'
+import { lookups } from './migrations/0003-lookups.ts'
 import type { Schema } from './schema.ts'
 
 /** Which of the two databases, where their words for a column differ. */
@@ -13,6 +14,7 @@ export type SqlFlavor = 'sqlite' | 'postgres'
 const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
   '0001-initial': initial,
   '0002-fleet': fleet,
+  '0003-lookups': lookups,
 }
 
 /**

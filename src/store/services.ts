@@ -104,15 +104,6 @@ export async function touchServices(
   return Number(result.numUpdatedRows)
 }
 
-/** Changes whenever a service is added, removed or changed by an operator. */
-export async function servicesVersion(db: Db): Promise<string> {
-  const row = await db
-    .selectFrom('services')
-    .select((of) => [of.fn.max('updated_at').as('latest'), of.fn.countAll().as('count')])
-    .executeTakeFirstOrThrow()
-  return `${row.latest ?? 0}/${row.count}`
-}
-
 function serviceFromRow(row: Selectable<ServicesTable>): Service {
   return {
     number: row.number,

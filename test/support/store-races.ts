@@ -5,7 +5,7 @@ import { LodgeError } from '../../src/base/errors.ts'
 import type { Action } from '../../src/model/action.ts'
 import { allowedStates } from '../../src/model/allowed-states.ts'
 import { beginAction, finishAction, leaseActions, type BeginAction } from '../../src/store/actions.ts'
-import { allocatedOn, claim, release } from '../../src/store/allocations.ts'
+import { allocatedOn, claimOneOf, release } from '../../src/store/allocations.ts'
 import { insertFlavor } from '../../src/store/flavors.ts'
 import { getHost, upsertHost } from '../../src/store/hosts.ts'
 import { countKeyPairs, insertKeyPair } from '../../src/store/key-pairs.ts'
@@ -41,10 +41,7 @@ export function storeRaces(name: string, open: () => Promise<Store[]>): void {
         const serverId = `claim-${index}`
         // Each tries both, in either order: what an unlucky pair would deadlock on.
         const order = index % 2 === 0 ? hosts : hosts.toReversed()
-        const host = await one.transaction(async (trx) => {
-          for (const host of order) if (await claim(trx, { serverId, host, resources }, 1)) return host
-          return null
-        })
+        const host = await one.transaction((trx) => claimOneOf(trx, order, { serverId, resources }, 1))
         if (host !== null && index % 3 === 0) await one.transaction((trx) => release(trx, serverId))
         return host
       })

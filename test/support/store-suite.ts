@@ -8,8 +8,8 @@ import type { PlacementReasons } from '../../src/model/placement.ts'
 import { unlimited } from '../../src/model/quota.ts'
 import { addFlavorAccess, listFlavorAccess, removeFlavorAccess } from '../../src/store/flavor-access.ts'
 import { deleteFlavor, getFlavor, insertFlavor, listFlavors } from '../../src/store/flavors.ts'
-import { getHost, listHosts, listSchedulableHosts, upsertHost } from '../../src/store/hosts.ts'
-import { getHypervisor, listHypervisors, workloadOfHosts } from '../../src/store/host-list.ts'
+import { getHost, listHosts, upsertHost } from '../../src/store/hosts.ts'
+import { getHypervisor, listHypervisors, loadOfHosts, workloadOfHosts } from '../../src/store/host-list.ts'
 import { listProjects, saveDomain, saveProject } from '../../src/store/identity-projects.ts'
 import {
   assignRole,
@@ -25,11 +25,12 @@ import { countKeyPairs, deleteKeyPair, insertKeyPair, listKeyPairs } from '../..
 import { insertPlacement, listPlacements } from '../../src/store/placements.ts'
 import { serverUsage } from '../../src/store/quota-usage.ts'
 import { effectiveQuotas, setLimits, sumOfUserLimits } from '../../src/store/quotas.ts'
+import { describeHosts, fleetVersion, listSchedulableHosts } from '../../src/store/schedulable-hosts.ts'
 import { insertFault, latestFaults } from '../../src/store/server-faults.ts'
 import { listServers } from '../../src/store/server-list.ts'
 import { addServerTag, getServerTags, setServerTags } from '../../src/store/server-tags.ts'
 import { getServer, insertServer, updateServer } from '../../src/store/servers.ts'
-import { ensureService, listServices, servicesVersion, touchServices } from '../../src/store/services.ts'
+import { ensureService, listServices, touchServices, updateService } from '../../src/store/services.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aFlavor, aHost, aKeyPair, anImage, aServer, gib } from './store-records.ts'
 
@@ -244,11 +245,29 @@ export function storeSuite(name: string, open: () => Promise<Store>): void {
       assert.equal((await getHost(db, 'h'))?.capacity.memoryMiB, 4096)
       assert.equal(await touchServices(db, 'nova-compute', ['h', 'h2', 'nobody'], 1_800_000_000_000), 2)
       assert.equal((await listServices(db, { host: 'h' }))[0]?.lastSeenAt, 1_800_000_000_000)
-      assert.equal(await servicesVersion(db), '3/2')
+      const before = await fleetVersion(db)
+      assert.equal(before.servicesAt, 3)
+      const [second] = await listServices(db, { host: 'h' })
+      await updateService(db, second!.id, { disabled: true }, 5)
+      assert.notEqual((await fleetVersion(db)).services, before.services)
+      const all = await listSchedulableHosts(db)
       assert.deepEqual(
-        (await listSchedulableHosts(db)).map((one) => one.used.vcpus),
-        [0, 0],
+        all.map((one) => [one.name, one.used.vcpus, one.disabled]),
+        [
+          ['h2', 0, false],
+          ['h', 0, true],
+        ],
       )
+      const namesOf = async (which: Parameters<typeof listSchedulableHosts>[1]) =>
+        (await listSchedulableHosts(db, which)).map((one) => one.name)
+      assert.deepEqual(await namesOf({ changedSince: 4 }), ['h'])
+      assert.deepEqual(await namesOf({ names: ['h2', 'nobody'] }), ['h2'])
+      const onlyFirst = { after: 0, upTo: all[0]!.number }
+      assert.deepEqual(await namesOf(onlyFirst), ['h2'])
+      assert.deepEqual([...(await describeHosts(db, onlyFirst)).keys()], ['h2'])
+      const loads = await loadOfHosts(db, { after: 0, upTo: all[1]!.number })
+      assert.deepEqual(loads.get('h'), { servers: 1, ioOps: 0 })
+      assert.deepEqual(loads.get('h2'), { servers: 0, ioOps: 0 })
       assert.equal((await listHypervisors(db, { limit: 1 })).length, 1)
       assert.equal(await getHypervisor(db, { number: 10 ** 12 }), undefined)
       assert.deepEqual((await workloadOfHosts(db, ['h'])).get('h'), { servers: 1, busy: 1 })

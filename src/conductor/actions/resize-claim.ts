@@ -97,7 +97,7 @@ export async function back(
   resources: Resources,
 ): Promise<boolean> {
   const done = await resizeAllocation(trx, { serverId: server.id, host, resources })
-  if (done) context.hosts.invalidate()
+  if (done) context.hosts.invalidate([host])
   return done
 }
 
