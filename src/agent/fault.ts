@@ -47,6 +47,7 @@ const sentences: Record<Verb, (host: string) => string> = {
   snapshot: (host) => `Host ${host} could not make an image of the server.`,
   migrateCheckDestination: (host) => `Host ${host} cannot take the server.`,
   migrateCheckSource: (host) => `Host ${host} could not find out whether the server can be moved.`,
+  migrateMeasure: (host) => `Host ${host} could not find out what the guest writes.`,
   migratePrepareDestination: (host) => `Host ${host} could not make room for the server.`,
   migrateLive: (host) => `Host ${host} could not move the server.`,
   migrateAbort: (host) => `Host ${host} could not abort the migration of the server.`,

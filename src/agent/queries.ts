@@ -2,6 +2,7 @@ import { LodgeError } from '../base/errors.ts'
 import type { Query, QueryName, QueryTable } from '../contract/command.ts'
 import { powerState } from '../model/server-state.ts'
 import { checkServerId } from './check-command.ts'
+import { measureMigration } from './measure-migration.ts'
 import type { VerbContext } from './server/verb.ts'
 
 /**
@@ -30,5 +31,9 @@ const answers: {
   }),
   powerState: async ({ hypervisor }, { serverId }) => ({
     powerState: (await hypervisor.findDomain(serverId))?.powerState ?? powerState.NOSTATE,
+  }),
+  migrationMeasurement: (context, { serverId }) => measureMigration(context, serverId),
+  seesDisks: async ({ disks }, { serverId }) => ({
+    seesDisks: (await disks.describe(serverId)) !== undefined,
   }),
 }

@@ -36,6 +36,8 @@ const rules: Record<string, Rule> = {
   'scheduler.metricsSetting': { items: { type: 'string', pattern: '^[^=]+=-?[0-9.]+$' } },
   'fleet.drainParallel': { type: 'integer', minimum: 1, maximum: 1000 },
   'fleet.fenceCommand': { type: 'array', items: { type: 'string', minLength: 1 } },
+  'fleet.migrationForecast': { enum: ['off', 'warn', 'refuse'] },
+  'fleet.assumedBandwidthMiBps': { minimum: 1 },
   'hosts.defaultAvailabilityZone': { minLength: 1, pattern: '^[^:]+$' },
   'hosts.defaultScheduleZone': { type: ['string', 'null'], pattern: '^[^:]+$' },
   'agent.hostName': { type: ['string', 'null'], minLength: 1, maxLength: 255, pattern: '^[A-Za-z0-9._-]+$' },

@@ -69,6 +69,13 @@ export interface Config {
     fenceCommand: string[]
     /** How long a host must be down before it is fenced. */
     evacuateAfterSeconds: number
+    /**
+     * Whether a live migration is preceded by a forecast, which takes a second: `warn` keeps it and logs when there is no
+     * end in sight, `refuse` then refuses the migration unless it is confirmed.
+     */
+    migrationForecast: 'off' | 'warn' | 'refuse'
+    /** What a forecast takes for the bandwidth between hosts that have sent each other nothing yet, MiB/s. */
+    assumedBandwidthMiBps: number
   }
   hosts: {
     /** A host whose last report is older than this counts as down, seconds. */
@@ -177,6 +184,8 @@ export const defaultConfig: Config = {
     autoEvacuate: false,
     fenceCommand: [],
     evacuateAfterSeconds: 120,
+    migrationForecast: 'off',
+    assumedBandwidthMiBps: 100,
   },
   conductor: {
     leaseSeconds: 60,

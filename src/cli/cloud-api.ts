@@ -7,7 +7,7 @@ export interface CloudApi {
    * A request below the API's root, such as `/lodge/v1/agents`; JSON both ways.
    * @throws LodgeError with the API's own words for a status of 400 and above
    */
-  call(method: string, path: string, body?: unknown): Promise<unknown>
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<unknown>
 }
 
 /** @throws LodgeError badRequest without such a file, unavailable when nobody answers, or as the login was refused */
@@ -26,18 +26,19 @@ export async function openCloudApi(cloudsFile: string): Promise<CloudApi> {
   })
   const token = answer.headers.get('x-subject-token') ?? ''
   return {
-    call: async (method, path, body) => (await send(root + path, method, body, token)).body,
+    call: async (method, path, body, headers) =>
+      (await send(root + path, method, body, { ...headers, 'x-auth-token': token })).body,
   }
 }
 
-async function send(url: string, method: string, body: unknown, token?: string) {
+async function send(url: string, method: string, body: unknown, more: Record<string, string> = {}) {
   let response: Response
   let text: string
   try {
     response = await fetch(url, {
       method,
       headers: {
-        ...(token !== undefined && { 'x-auth-token': token }),
+        ...more,
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),

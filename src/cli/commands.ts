@@ -6,6 +6,7 @@ import { controller } from './controller.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
 import { fleetInit } from './fleet-init.ts'
+import { forecast } from './forecast.ts'
 import { hostDrain } from './host-drain.ts'
 import { hostInvite } from './host-invite.ts'
 import { hostRevoke } from './host-revoke.ts'
@@ -31,6 +32,7 @@ export const commands: Command[] = [
   status,
   doctor,
   explain,
+  forecast,
   configShow,
   fleetInit,
   controller,

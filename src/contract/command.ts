@@ -1,4 +1,5 @@
 import type { ErrorKind } from '../base/errors.ts'
+import type { MigrationMeasurement, MigrationOutcome } from '../model/migration-forecast.ts'
 import type { PowerState } from '../model/server-state.ts'
 import type { ServerSpec } from '../model/server-spec.ts'
 import type { DiskOffer } from './disk-transfer.ts'
@@ -47,6 +48,8 @@ export interface CommandTable {
   migrateCheckDestination: { params: MigrationParams & { spec: ServerSpec }; result: MigrationProbe }
   /** May the guest leave from here, and what must its destination be able to do? */
   migrateCheckSource: { params: MigrationParams & MigrationProbe; result: MigrationNeeds }
+  /** What a forecast of the move is made of. */
+  migrateMeasure: { params: MigrationParams; result: MigrationMeasurement }
   /** Makes empty disks of the same shape, unless they are shared, and says where everything is. */
   migratePrepareDestination: {
     params: MigrationParams & MigrationNeeds & { spec: ServerSpec }
@@ -64,7 +67,10 @@ export interface CommandTable {
   /** Takes the guest that has come onto the ledger. @throws notFound when it is not here */
   migrateFinishDestination: {
     params: MigrationParams & { spec: ServerSpec; wanted: 'running' | 'paused' }
-    result: ServerResult
+    result: ServerResult & {
+      /** Absent where the hypervisor does not tell. */
+      went?: MigrationOutcome
+    }
   }
   /** Removes what is left of a server whose guest runs elsewhere. */
   migrateFinishSource: { params: MigrationParams & { sharedStorage: boolean }; result: object }
@@ -158,6 +164,10 @@ export interface QueryTable {
   consoleOutput: { params: { serverId: string; length: number | null }; result: { output: string } }
   /** Power state of one server, straight from the hypervisor. NOSTATE when it has no domain. */
   powerState: { params: { serverId: string }; result: { powerState: PowerState } }
+  /** What a forecast of the server's live migration is made of; the guest is watched for a second. */
+  migrationMeasurement: { params: { serverId: string }; result: MigrationMeasurement }
+  /** Whether the host sees the server's disks where they are, so that they need not be sent to it. */
+  seesDisks: { params: { serverId: string }; result: { seesDisks: boolean } }
 }
 
 export type QueryName = keyof QueryTable

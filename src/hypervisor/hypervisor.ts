@@ -1,3 +1,4 @@
+import type { MigrationOutcome } from '../model/migration-forecast.ts'
 import type { PowerState } from '../model/server-state.ts'
 import type { HostCpu, NumaCell } from '../model/host.ts'
 
@@ -67,17 +68,6 @@ export interface DomainWrites {
   /** Memory that was written to, counted once however often. */
   dirtyBytesPerSecond: number
   diskBytesPerSecond: number
-}
-
-/** A migration that is over. */
-export interface CompletedMigration {
-  totalMs: number
-  /** Null where the hypervisor does not say; so is the next but two. */
-  downtimeMs: number | null
-  memoryBytes: number
-  diskBytes: number
-  /** While memory was sent. */
-  bytesPerSecond: number | null
 }
 
 /** How far the job of a domain has come. In bytes. */
@@ -180,7 +170,7 @@ export interface Hypervisor {
    */
   watchWrites(uuid: string, seconds: number): Promise<DomainWrites>
   /** How the migration went by which the domain came here last; undefined when that is not known. */
-  completedMigration(uuid: string): Promise<CompletedMigration | undefined>
+  completedMigration(uuid: string): Promise<MigrationOutcome | undefined>
   /** The job that is at work on the domain; undefined when there is none. */
   domainJob(uuid: string): Promise<DomainJob | undefined>
   /** Ends the job, which then fails. @throws LodgeError conflict when there is none */

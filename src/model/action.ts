@@ -53,6 +53,8 @@ export interface ActionParams {
     force: boolean
     /** `auto`: disks are sent unless both hosts see them. Else a move of the other kind is refused. */
     blockMigration: boolean | 'auto'
+    /** Whatever the forecast says. */
+    confirmed?: boolean
   }
   /** The record's UUID. */
   live_migration_cancel: { migrationId: string }

@@ -1,3 +1,28 @@
+/** What the source finds out before a live migration. Bytes, and bytes a second. */
+export interface MigrationMeasurement {
+  /** Of the guest's memory what there is to send. */
+  memoryBytes: number
+  /** Counted once however often it was written to. */
+  dirtyBytesPerSecond: number
+  /** What of the disks is the server's own: they are sent unless both hosts see them. */
+  diskBytes: number
+  diskWriteBytesPerSecond: number
+  /** The source's setting; null: none. */
+  limitBytesPerSecond: number | null
+  limits: MigrationLimits
+}
+
+/** How a live migration went. */
+export interface MigrationOutcome {
+  totalMs: number
+  /** Null where the hypervisor does not say; so is the next but two. */
+  downtimeMs: number | null
+  memoryBytes: number
+  diskBytes: number
+  /** While memory was sent. */
+  bytesPerSecond: number | null
+}
+
 /** What is known before a live migration. Bytes, and bytes a second. */
 export interface ForecastInput {
   memoryBytes: number
@@ -46,6 +71,45 @@ export interface MigrationForecast {
   throttlePercent: number | null
   /** One sentence. */
   reason: string
+}
+
+/** A forecast with what it is made of; it is kept with the migration. */
+export interface KeptForecast extends MigrationForecast {
+  input: ForecastInput
+}
+
+/** What may be known of the way between two hosts. */
+export interface KnownWay {
+  /** Disks stay where they are. */
+  sharedStorage: boolean
+  /** What earlier migrations have reached; null: there were none. */
+  measuredBytesPerSecond: number | null
+  /** What is to be taken for it then. */
+  assumedBytesPerSecond: number
+}
+
+export function forecastOf(measurement: MigrationMeasurement, way: KnownWay): KeptForecast {
+  const { memoryBytes, dirtyBytesPerSecond, diskWriteBytesPerSecond, limits } = measurement
+  const input: ForecastInput = {
+    memoryBytes,
+    dirtyBytesPerSecond,
+    diskBytes: way.sharedStorage ? 0 : measurement.diskBytes,
+    diskWriteBytesPerSecond,
+    bandwidth: bandwidthOf(measurement.limitBytesPerSecond, way),
+    limits,
+  }
+  return { ...forecastMigration(input), input }
+}
+
+/** A limit holds unless it is known that not so much goes. */
+function bandwidthOf(
+  limit: number | null,
+  { measuredBytesPerSecond: measured, ...way }: KnownWay,
+): Bandwidth {
+  if (measured !== null && (limit === null || measured < limit))
+    return { bytesPerSecond: measured, source: 'measured' }
+  if (limit !== null) return { bytesPerSecond: limit, source: 'limit' }
+  return { bytesPerSecond: way.assumedBytesPerSecond, source: 'assumed' }
 }
 
 /**

@@ -21,8 +21,13 @@ export const migrateFinishDestination: VerbRun<'migrateFinishDestination'> = asy
   if (!isActive(domain.powerState))
     throw new LodgeError('notFound', `The guest does not live on host ${context.host}`)
   if (wanted === 'running' && domain.powerState === powerState.PAUSED) await runOn(context, serverId)
+  // Good to know, and no more.
+  const went = await context.hypervisor.completedMigration(serverId).catch(() => undefined)
   return {
-    result: { powerState: wanted === 'running' ? powerState.RUNNING : domain.powerState },
+    result: {
+      powerState: wanted === 'running' ? powerState.RUNNING : domain.powerState,
+      ...(went && { went }),
+    },
     change: { wanted, spec },
   }
 }

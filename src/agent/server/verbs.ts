@@ -7,6 +7,7 @@ import { migrateFinishDestination } from './migrate-finish-destination.ts'
 import { migrateFinishSource } from './migrate-finish-source.ts'
 import { migrateForceComplete } from './migrate-force-complete.ts'
 import { migrateLive } from './migrate-live.ts'
+import { migrateMeasure } from './migrate-measure.ts'
 import { migratePrepareDestination } from './migrate-prepare-destination.ts'
 import { migrateRollbackDestination } from './migrate-rollback-destination.ts'
 import { pause } from './pause.ts'
@@ -39,6 +40,7 @@ const verbs: { [V in Verb]: VerbRun<V> } = {
   snapshot,
   migrateCheckDestination,
   migrateCheckSource,
+  migrateMeasure,
   migratePrepareDestination,
   migrateLive,
   migrateAbort,

@@ -1,11 +1,11 @@
 import { LodgeError } from '../../base/errors.ts'
 import {
   migrationAborted,
+  type CommandTable,
   type Fault,
   type MigrationNeeds,
   type MigrationProbe,
   type MigrationTarget,
-  type ServerResult,
 } from '../../contract/command.ts'
 import type { ActionParams } from '../../model/action.ts'
 import { openMigrationStatuses, type MigrationStatus } from '../../model/migration.ts'
@@ -19,6 +19,7 @@ import { enterWith, settle } from '../server-change.ts'
 import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Change, Entered, Step } from '../step.ts'
 import { claimDestination } from './claim-destination.ts'
+import { forecastSteps, isRefusedByForecast, withOutcome } from './forecast-migration.ts'
 
 /**
  * A guest moves to another host while it lives on:
@@ -39,7 +40,8 @@ export const liveMigrationAction: ActionDefinition = {
     paramsOf(scene).host === null &&
     scene.action.step < steps.indexOf(migrate) &&
     scene.action.progress['arrived'] !== true &&
-    fault.message !== migrationAborted,
+    fault.message !== migrationAborted &&
+    !isRefusedByForecast(fault),
   // The server stays as it was, wherever it is.
   failed: () => ({ progress: 0 }),
   abandoned: async (trx, scene) => {
@@ -174,7 +176,10 @@ const finishDestination: Step = {
       wanted: scene.server.vmState === 'paused' ? 'paused' : 'running',
     },
   }),
-  leave: (trx, scene, result) => arrive(trx, scene, (result as ServerResult).powerState),
+  leave: async (trx, scene, result) => {
+    const { powerState, went } = result as CommandTable['migrateFinishDestination']['result']
+    return withOutcome(await arrive(trx, scene, powerState), { went })
+  },
 }
 
 /** What stays behind is no reason to undo: the source's census finds it. */
@@ -198,6 +203,7 @@ const steps: readonly Step[] = [
   place,
   checkDestination,
   checkSource,
+  ...forecastSteps,
   prepare,
   migrate,
   finishDestination,

@@ -6,13 +6,13 @@ import {
   VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED,
 } from '../../libvirt/constants.ts'
 import type { Libvirt } from '../../libvirt/libvirt.ts'
-import type { CompletedMigration } from '../hypervisor.ts'
+import type { MigrationOutcome } from '../../model/migration-forecast.ts'
 
 /** As the source has told this host, where the domain is not any more. @throws LodgeError notFound for no such domain */
 export async function completedMigration(
   libvirt: Libvirt,
   uuid: string,
-): Promise<CompletedMigration | undefined> {
+): Promise<MigrationOutcome | undefined> {
   const flags = VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
   const { type, params } = await libvirt.call('domainGetJobStats', { uuid, flags })
   if (type !== VIR_DOMAIN_JOB_COMPLETED || !migrations.has(Number(params['operation']))) return undefined

@@ -1,14 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { systemClock, type Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
+import type { MigrationOutcome } from '../../model/migration-forecast.ts'
 import { powerState } from '../../model/server-state.ts'
-import type {
-  CompletedMigration,
-  DomainEvent,
-  DomainSummary,
-  Hypervisor,
-  HypervisorCapabilities,
-} from '../hypervisor.ts'
+import type { DomainEvent, DomainSummary, Hypervisor, HypervisorCapabilities } from '../hypervisor.ts'
 import {
   createCallBehaviour,
   type SimulatedCall,
@@ -79,7 +74,7 @@ interface Machine {
   domain: SimulatedDomain
   guest: SimulatedGuest
   /** How it came here. */
-  completed?: CompletedMigration
+  completed?: MigrationOutcome
 }
 
 export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = {}): SimulatedHypervisor {

@@ -1,13 +1,14 @@
 import type { Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
-import type { CompletedMigration, DomainJob, DomainMigration } from '../hypervisor.ts'
+import type { MigrationOutcome } from '../../model/migration-forecast.ts'
+import type { DomainJob, DomainMigration } from '../hypervisor.ts'
 import type { SimulatedDomain } from './simulated-domain.ts'
 
 /** A simulated host as others reach it. */
 export interface SimulatedPeer {
   readonly connected: boolean
   /** Takes a guest over. @throws LodgeError internal when a domain of this id is there */
-  receive(migration: DomainMigration, paused: boolean, completed: CompletedMigration): void
+  receive(migration: DomainMigration, paused: boolean, completed: MigrationOutcome): void
 }
 
 /** The simulated hosts that can send guests to each other, by their names. */

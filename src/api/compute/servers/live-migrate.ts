@@ -5,6 +5,9 @@ import type { ApiRequest, ApiServices, Route } from '../../common/route.ts'
 import { boolean, isTrue, object } from '../../common/schema-parts.ts'
 import { beginServerAction } from './begin-server-action.ts'
 
+/** With the value `forecast` the server is moved whatever the forecast says; see `fleet.migrationForecast`. */
+const confirmHeader = 'x-lodge-confirm'
+
 const host = {
   type: ['string', 'null'],
   minLength: 1,
@@ -65,6 +68,7 @@ export const liveMigrateRoute = (services: ApiServices): Route => ({
           // Below 2.30 a host that was named was not asked about.
           force: asked.host !== null && (request.version < 30 || isTrue(asked.force)),
           blockMigration: asked.block_migration === 'auto' ? 'auto' : isTrue(asked.block_migration),
+          ...(request.headers[confirmHeader] === 'forecast' && { confirmed: true }),
         },
       },
       async (trx, server) => {
