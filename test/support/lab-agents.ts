@@ -40,14 +40,16 @@ export async function startLabAgents(
   bus: Bus,
   directory: string,
   migration: Partial<Config['agent']['migration']> = {},
+  /** Other images than the test guest's, by their ids. */
+  files: Record<string, string> = {},
 ): Promise<LabAgents> {
   const imageDirectory = join(directory, 'images')
   mkdirSync(imageDirectory, { recursive: true })
   const built = await buildGuestImage({ directory: imageDirectory })
   const bytes = await readFile(built.path)
   const images: ImageTransfer = {
-    async fetch(_id, target) {
-      await copyFile(built.path, target, constants.COPYFILE_EXCL)
+    async fetch(id, target) {
+      await copyFile(files[id] ?? built.path, target, constants.COPYFILE_EXCL)
       await chmod(target, 0o600)
     },
     store: async () => {
