@@ -11,11 +11,23 @@ export interface LabWords {
   directory: string
   hosts: string | undefined
   bare: boolean
+  sharedStorage: boolean
   /** What is no option. */
   others: string[]
 }
 
-const upOptions = { hosts: { type: 'string' }, bare: { type: 'boolean' } } as const
+const upOptions = {
+  hosts: { type: 'string' },
+  bare: { type: 'boolean' },
+  'shared-storage': { type: 'boolean' },
+} as const
+
+interface UpValues {
+  dir?: string
+  hosts?: string
+  bare?: boolean
+  'shared-storage'?: boolean
+}
 
 /** @throws UsageError for options that are not understood */
 export function parseLabWords(words: string[], which: { up?: boolean } = {}): LabWords {
@@ -25,8 +37,14 @@ export function parseLabWords(words: string[], which: { up?: boolean } = {}): La
       options: { dir: { type: 'string' }, ...(which.up && upOptions) },
       allowPositionals: true,
     })
-    const { dir, hosts, bare = false } = values as { dir?: string; hosts?: string; bare?: boolean }
-    return { directory: dir ?? defaultDirectory, hosts, bare, others: positionals }
+    const { dir, hosts, bare = false, ...up } = values as UpValues
+    return {
+      directory: dir ?? defaultDirectory,
+      hosts,
+      bare,
+      sharedStorage: up['shared-storage'] ?? false,
+      others: positionals,
+    }
   } catch (error) {
     throw new UsageError(messageOf(error).split('. ')[0])
   }

@@ -37,6 +37,7 @@ const info = (file: string, format: string): Record<string, unknown> =>
 function openDisks(state: string, toolLimits: ToolLimits = { addressSpaceMiB: 2048, cpuSeconds: 30 }) {
   const programs: string[] = []
   const disks = createFileDisks({
+    host: 'here',
     directory: join(directory, state),
     images: {
       fetch: (id, target) => copyFile(sample(id), target),
@@ -121,7 +122,7 @@ test('a warm spawn starts one program; disks have the modes, sizes and bases tha
   assert.equal(seen['virtual-size'], 2 * 2 ** 30)
   assert.equal(seen['backing-filename-format'], 'raw')
   assert.equal(seen['full-backing-filename'], root!.backing!.file)
-  assert.deepEqual(readdirSync(join(root!.file, '..')).sort(), ['disk', 'disk.info'])
+  assert.deepEqual(readdirSync(join(root!.file, '..')).sort(), ['disk', 'disk.info', 'owner'])
 })
 
 test('swap and ephemeral disks are ready to be used', async () => {
@@ -407,6 +408,7 @@ test('images that no disk stands on leave the cache; with a record that cannot b
 test('there is room for copies as long as the reserve is free', async () => {
   let free = 10 * 2 ** 20
   const disks = createFileDisks({
+    host: 'here',
     directory: join(directory, 'room'),
     images: { fetch: async () => {}, store: async () => ({ sizeBytes: 0 }) },
     clock: systemClock,

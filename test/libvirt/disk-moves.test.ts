@@ -24,6 +24,7 @@ const run = (program: string, ...args: string[]): string =>
 
 function openDisks(name: string, hasImage = true): Disks {
   return createFileDisks({
+    host: 'here',
     directory: join(directory, name),
     images: {
       async fetch(_id, target) {

@@ -27,6 +27,7 @@ before(async () => {
   directory = mkdtempSync(join(tmpdir(), 'lodge-dx-'))
   guest = await buildGuestImage({ directory })
   disks = createFileDisks({
+    host: 'here',
     directory: join(directory, 'state'),
     images: {
       fetch: (_id, target) => copyFile(guest.path, target),

@@ -98,7 +98,13 @@ async function startLabAgent(
   }
   const hypervisor = await openLibvirtHypervisor({ uri: host.libvirtUri, virtType: 'auto', ...common })
   const journal: Journal = openJournal(join(state, 'journal.sqlite'))
-  const disks = createFileDisks({ directory: state, images, toolLimits: config.imageTool, ...common })
+  const disks = createFileDisks({
+    directory: state,
+    host: host.name,
+    images,
+    toolLimits: config.imageTool,
+    ...common,
+  })
   const agent: Agent = createAgent({
     config,
     hostName: host.name,

@@ -78,7 +78,13 @@ export async function startLibvirtAgent(uri: string, directory: string): Promise
     const config = defaultConfig.agent
     const hypervisor = await openLibvirtHypervisor({ uri, virtType: 'auto', ...common })
     const journal = openJournal(join(state, 'journal.sqlite'))
-    const disks = createFileDisks({ directory: state, images, toolLimits: config.imageTool, ...common })
+    const disks = createFileDisks({
+      host: 'here',
+      directory: state,
+      images,
+      toolLimits: config.imageTool,
+      ...common,
+    })
     const agent = createAgent({
       config,
       hostName: harnessHost,

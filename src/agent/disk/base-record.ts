@@ -1,4 +1,4 @@
-import { chmod, open, readFile, rename, stat, utimes } from 'node:fs/promises'
+import { chmod, link, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import type { ImageContent } from '../../model/image-inspection/image-content.ts'
 
 /** Of files that are not finished; the next start removes them. */
@@ -17,8 +17,9 @@ export interface BaseRecord {
 }
 
 /**
- * Gives the finished file `source` its name as a base, with its record. The record goes first: a base without one is
- * taken for unfinished, a record without its base for nothing. On disk when it returns.
+ * Gives the finished file `source` its name as a base, with its record; on disk when it returns. Another host that sees
+ * the same directory may have done so in the meantime, and guests may stand on its base already: then that one stays.
+ * The record comes last: a base without one is whole, but nobody takes it before someone has fetched the image again.
  */
 export async function publishBase(source: string, file: string, record: BaseRecord): Promise<void> {
   // Nobody ever writes to a base: every overlay on it would change with it.
@@ -27,6 +28,7 @@ export async function publishBase(source: string, file: string, record: BaseReco
     await using data = await open(source, 'r')
     await data.datasync()
   }
+  await placeBase(source, file, record)
   const recordPart = `${source}.json${partSuffix}`
   {
     await using text = await open(recordPart, 'w', 0o600)
@@ -34,7 +36,19 @@ export async function publishBase(source: string, file: string, record: BaseReco
     await text.datasync()
   }
   await rename(recordPart, recordPath(file))
-  await rename(source, file)
+}
+
+/** A link, unlike a rename, takes nobody's place; of all hosts one comes first, on NFS as well. */
+async function placeBase(source: string, file: string, record: BaseRecord): Promise<void> {
+  try {
+    await link(source, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const { size } = await stat(file)
+    // What is there and not as long as it must be has been damaged.
+    if (size !== record.fileSizeBytes) return await rename(source, file)
+  }
+  await rm(source, { force: true })
 }
 
 export const recordPath = (file: string): string => `${file}.json`
@@ -52,7 +66,17 @@ export async function readBaseRecord(file: string, sha512: string): Promise<Base
   }
 }
 
-/** Notes that the base `file` is used now: the time of its record's last change says so. */
-export async function touchBase(file: string, now: number): Promise<void> {
-  await utimes(recordPath(file), now / 1000, now / 1000)
+/**
+ * Notes that the base `file` is used now: the time of its record's last change says so. False when another host has
+ * removed it in this moment as one that nobody needs.
+ */
+export async function touchBase(file: string, now: number): Promise<boolean> {
+  try {
+    await utimes(recordPath(file), now / 1000, now / 1000)
+    await stat(file)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
 }

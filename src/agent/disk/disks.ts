@@ -1,5 +1,6 @@
 import type { ServerSpec } from '../../model/server-spec.ts'
 import type { MovingDisks } from './moving-disks.ts'
+import type { SharedDisks } from './shared-disks.ts'
 
 /** One disk of a server, as our own record (`disk.info`) has it. The format is never found out by probing. */
 export interface ServerDisk {
@@ -32,16 +33,17 @@ export interface ExportSource {
 }
 
 /** The disks of this host's servers: files and an image cache, or a stand-in in memory. */
-export interface Disks extends MovingDisks {
+export interface Disks extends MovingDisks, SharedDisks {
   /**
    * Brings the server's disks into being: image in the cache (fetched, checked, inspected), overlay on it,
    * ephemeral and swap disks. Doing it again, also after a run that was cut off, gives the same disks and never
-   * touches what a guest has written.
+   * touches what a guest has written. `takeFrom`: the server was on that host, which is fenced; its disks become this
+   * host's as they are where both see them.
    * @throws LodgeError badRequest when the image is not what it says or does not fit the flavor; notFound when it
-   * is gone; internal when a tool failed
+   * is gone; conflict when the disks are another host's; internal when a tool failed
    */
-  prepare(spec: ServerSpec, signal?: AbortSignal): Promise<ServerDisks>
-  /** What `prepare` recorded; undefined when this host has no (whole) disks of the server. */
+  prepare(spec: ServerSpec, signal?: AbortSignal, takeFrom?: string): Promise<ServerDisks>
+  /** What `prepare` recorded; undefined when there are no (whole) disks of the server that are this host's. */
   describe(serverId: string): Promise<ServerDisks | undefined>
   /**
    * Writes a flattened copy of the server's root disk to the new file `target`. Nobody may be writing to the
@@ -54,14 +56,17 @@ export interface Disks extends MovingDisks {
     format: 'qcow2' | 'raw',
     options?: { source?: ExportSource; signal?: AbortSignal },
   ): Promise<void>
-  /** Removes all files of the server, half-made ones too. Nothing there is success. */
-  remove(serverId: string): Promise<void>
+  /**
+   * Removes all files of the server that are this host's, half-made ones too. Nothing there is success. `returnTo`: the
+   * server is that host's. Disks that were taken from it as they were are given back, and not removed.
+   */
+  remove(serverId: string, returnTo?: string): Promise<void>
   /**
    * Removes images from the host's cache that no server's disk stands on and that were not used for so long.
    * @throws LodgeError internal when a server's record cannot be read: then nothing is removed
    */
   removeUnusedImages(unusedMs: number): Promise<void>
-  /** Ids of the servers that have files here, whole or not. */
+  /** Ids of the servers that have files here that are this host's, whole or not. */
   list(): Promise<string[]>
   /** @throws LodgeError tooLarge when the file system of temporary files has no more free than is to stay free */
   assertSpareRoom(): Promise<void>

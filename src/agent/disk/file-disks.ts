@@ -1,5 +1,5 @@
 import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
-import { access, chmod, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises'
+import { access, chmod, open, readdir, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
@@ -11,14 +11,21 @@ import { readConsoleLog } from './console-log.ts'
 import { planDisks, type PlannedDisk } from './disk-plan.ts'
 import { diskRecordName, readDiskRecord, writeDiskRecord } from './disk-record.ts'
 import type { Disks, ServerDisks } from './disks.ts'
-import { checkedServerId, checkedStagingName, isServerId } from './names.ts'
+import { checkedServerId, checkedStagingName, hostTag, isServerId } from './names.ts'
 import { createImageCache, type BaseImage } from './image-cache.ts'
-import { createMovingFileDisks } from './moving-file-disks.ts'
+import { createMovingFileDisks, incomingOf } from './moving-file-disks.ts'
+import { readOwnerMark, writeOwnerMark } from './owner-mark.ts'
+import { createOwnership } from './ownership.ts'
+import { createSharedFileDisks } from './shared-file-disks.ts'
 import { createImageTool, type RunProgram, type ToolLimits } from './image-tool.ts'
 
 export interface FileDisksOptions {
-  /** Holds `servers/`, `images/` and `staging/`, and belongs to one agent. Absolute. */
+  /** Holds `servers/`, `images/` and `staging/`. Absolute. */
   directory: string
+  /** This host, as commands are addressed to it. */
+  host: string
+  /** Other hosts' agents may work in the directory, too. */
+  shared?: boolean
   images: ImageTransfer
   clock: Clock
   log: Logger
@@ -36,50 +43,61 @@ const directoryMode = 0o711
 
 /**
  * Disks as files below one directory: `servers/<id>/` has a server's disks under Nova's names with our record of
- * them and the console's log, `images/` the bases that overlays stand on, `staging/` what is on its way out. What
- * an earlier process left half-done in `images/` and `staging/` is removed.
+ * them, the mark of the host whose they are, and the console's log; `images/` the bases that overlays stand on, `staging/`
+ * what is on its way out. What an earlier process of this host left half-done in `images/` and `staging/` is removed.
  */
 export function createFileDisks(options: FileDisksOptions): Disks {
-  const [servers, images, staging] = ['servers', 'images', 'staging'].map((name) =>
-    join(options.directory, name),
-  )
-  for (const directory of [servers!, images!, staging!])
+  const { host, shared = false } = options
+  const at = (...names: string[]): string => join(options.directory, ...names)
+  const [servers, images] = [at('servers'), at('images')]
+  const staging = shared ? at('staging', hostTag(host)) : at('staging')
+  for (const directory of [servers, images, staging])
     mkdirSync(directory, { recursive: true, mode: directoryMode })
-  for (const name of readdirSync(staging!)) rmSync(join(staging!, name), { recursive: true, force: true })
+  for (const name of readdirSync(staging)) rmSync(join(staging, name), { recursive: true, force: true })
 
-  const directIo = canDoDirectIo(join(staging!, 'direct-io'))
+  const directIo = canDoDirectIo(join(staging, 'direct-io'))
   const tool = createImageTool(options.toolLimits, options.runProgram)
-  const cache = createImageCache({ ...options, directory: images!, tool })
-  const directoryOf = (serverId: string): string => join(servers!, checkedServerId(serverId))
+  const cache = createImageCache({ ...options, directory: images, alone: !shared, tool })
+  const ownership = createOwnership({ host, alone: !shared, staging, mode: directoryMode })
+  const directoryOf = (serverId: string): string => join(servers, checkedServerId(serverId))
   const consoleLogPath = (serverId: string): string => join(directoryOf(serverId), 'console.log')
 
   const describe = async (serverId: string): Promise<ServerDisks | undefined> => {
     const directory = directoryOf(serverId)
+    if (!(await ownership.isOurs(directory))) return undefined
     const recorded = await readDiskRecord(directory)
     if (!recorded || (await missingOf(directory, recorded)).length > 0) return undefined
     return placed(directory, directIo, recorded)
   }
 
-  const moving = createMovingFileDisks({
-    directory: servers!,
+  const common = {
+    host,
+    directory: servers,
     directoryOf,
-    placed: (directory, disks) => placed(directory, directIo, disks),
-    make,
+    placed: (directory: string, disks: PlannedDisk[]) => placed(directory, directIo, disks),
+    ownership,
     cache,
-    tool,
-  })
+  }
+  const moving = createMovingFileDisks({ ...common, make, tool })
+  const sharing = createSharedFileDisks({ ...common, outgoing: moving.outgoing })
 
   return {
     ...moving,
+    ...sharing,
     consoleLogPath,
 
-    async prepare(spec, signal) {
+    async prepare(spec, signal, takeFrom) {
       const directory = directoryOf(spec.id)
-      const recorded = await readDiskRecord(directory)
-      if (recorded) return await assertWhole(directory, directIo, recorded, spec)
+      if (takeFrom !== undefined && (await ownership.otherOwner(directory)) === takeFrom)
+        await writeOwnerMark(directory, { host, takenFrom: takeFrom })
+      const recorded = (await ownership.isOurs(directory)) ? await readDiskRecord(directory) : undefined
+      if (recorded) {
+        const whole = await assertWhole(directory, directIo, recorded, spec)
+        return takeFrom === undefined ? whole : await sharing.expectGuest(spec, signal)
+      }
       const makeAll = async (base: BaseImage): Promise<PlannedDisk[]> => {
         const planned = planDisks(spec, base)
-        await mkdir(directory, { recursive: true, mode: directoryMode })
+        await ownership.make(directory)
         // No record, so no guest has ever run on what is there: it is made anew.
         for (const disk of planned) await make(directory, disk, base, signal)
         await writeDiskRecord(directory, planned)
@@ -105,24 +123,31 @@ export function createFileDisks(options: FileDisksOptions): Disks {
       }
     },
 
-    async remove(serverId) {
+    async remove(serverId, returnTo) {
       const directory = directoryOf(serverId)
-      // The record first: disks without one are nobody's, and half of them is never taken for all.
-      await rm(join(directory, diskRecordName), { force: true })
-      await rm(directory, { recursive: true, force: true })
+      if (await ownership.isOurs(directory)) {
+        const mark = await readOwnerMark(directory)
+        if (returnTo !== undefined && mark?.takenFrom === returnTo)
+          await writeOwnerMark(directory, { host: returnTo })
+        else await removeDirectory(directory)
+      }
       await moving.forgetAside(serverId)
-      await rm(`${directory}_incoming`, { recursive: true, force: true })
+      if (await ownership.isOurs(incomingOf(directory))) await removeDirectory(incomingOf(directory))
     },
 
-    list,
+    async list() {
+      const ids = await listAll()
+      const ours = await Promise.all(ids.map((id) => ownership.isOurs(directoryOf(id))))
+      return ids.filter((_, index) => ours[index])
+    },
 
     assertSpareRoom: () =>
-      assertSpareRoom(staging!, options.reserveMiB ?? 0, 0, options.freeBytes ?? freeBytes),
+      assertSpareRoom(staging, options.reserveMiB ?? 0, 0, options.freeBytes ?? freeBytes),
 
-    stagingPath: (name) => join(staging!, checkedStagingName(name)),
+    stagingPath: (name) => join(staging, checkedStagingName(name)),
 
     async capacity() {
-      const { blocks, bavail, bsize } = await statfs(servers!)
+      const { blocks, bavail, bsize } = await statfs(servers)
       const gib = (count: number): number => Math.floor((count * bsize) / 2 ** 30)
       return { totalGiB: gib(blocks), freeGiB: gib(bavail) }
     },
@@ -130,16 +155,17 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     readConsole: (serverId, length) => readConsoleLog(consoleLogPath(serverId), length),
   }
 
-  async function list(): Promise<string[]> {
-    const entries = await readdir(servers!, { withFileTypes: true })
+  /** Of all hosts that work in the directory. */
+  async function listAll(): Promise<string[]> {
+    const entries = await readdir(servers, { withFileTypes: true })
     return entries.filter((entry) => entry.isDirectory() && isServerId(entry.name)).map(({ name }) => name)
   }
 
   /** What the disks of all servers here stand on. @throws LodgeError internal when a record cannot be read */
   async function namedBases(): Promise<Set<string>> {
     const named = new Set<string>()
-    const present = await list()
-    // Disks that were put aside may be wanted back.
+    const present = await listAll()
+    // Those of other hosts, too. Disks that were put aside may be wanted back.
     const directories = present.map(directoryOf).concat(await moving.asides())
     for (const directory of directories) {
       const recorded = await readDiskRecord(directory)
@@ -170,6 +196,12 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     await chmod(part, 0o600)
     await rename(part, join(directory, disk.name))
   }
+}
+
+/** The record goes first: disks without one are half of something, and never taken for all. */
+async function removeDirectory(directory: string): Promise<void> {
+  await rm(join(directory, diskRecordName), { force: true })
+  await rm(directory, { recursive: true, force: true })
 }
 
 const placed = (directory: string, directIo: boolean, disks: PlannedDisk[]): ServerDisks => ({

@@ -14,6 +14,7 @@ import type { ServerImage } from '../../model/server-spec.ts'
 import { assertFits } from './assert-fits.ts'
 import { partSuffix, publishBase, readBaseRecord, touchBase, type BaseRecord } from './base-record.ts'
 import type { ImageTool, ToolFormat } from './image-tool.ts'
+import { hostTag } from './names.ts'
 import { createSharedJobs } from './shared-jobs.ts'
 import { removeUnusedBases } from './unused-bases.ts'
 import { createUses } from './uses.ts'
@@ -48,6 +49,10 @@ export interface ImageCache {
 
 export interface ImageCacheOptions {
   directory: string
+  /** This host, as other hosts know it. */
+  host: string
+  /** No other host works in the directory. */
+  alone: boolean
   images: ImageTransfer
   tool: ImageTool
   clock: Clock
@@ -65,11 +70,12 @@ const convertedFrom: Partial<Record<ImageContent, ToolFormat>> = {
 /**
  * Images on a host, in one directory, each under the hash of its content: it can be proven what a file there is,
  * and two images of the same bytes are one file. A base gets its name only after its hash was right and it was
- * inspected; until then it is a `.part` file, which the next start removes.
+ * inspected; until then it is a `.part` file, which its host's next start removes. Several hosts may have one
+ * directory: what one has fetched all use.
  */
 export function createImageCache(options: ImageCacheOptions): ImageCache {
   const { directory, log } = options
-  removeParts(directory)
+  removeParts(options)
   const jobs = createSharedJobs<BaseRecord>()
   const uses = createUses()
 
@@ -78,12 +84,21 @@ export function createImageCache(options: ImageCacheOptions): ImageCache {
       const key = keyOf(image)
       using _held = uses.hold(key)
       const file = join(directory, key)
-      const known = await readBaseRecord(file, image.sha512)
-      const record =
-        known ?? (await jobs.join(jobKey(key, image, maxVirtualBytes), (all) => fetched(image, all), signal))
+      const record = (await kept()) ?? (await fetchedAndKept())
       assertDeclared(image.diskFormat, record.content)
-      await touchBase(file, options.clock.now())
       return await work({ file, format: record.format, virtualSizeBytes: record.virtualSizeBytes })
+
+      async function kept(): Promise<BaseRecord | undefined> {
+        const known = await readBaseRecord(file, image.sha512)
+        return known && (await touchBase(file, options.clock.now())) ? known : undefined
+      }
+
+      async function fetchedAndKept(): Promise<BaseRecord> {
+        const job = jobKey(key, image, maxVirtualBytes)
+        const record = await jobs.join(job, (all) => fetched(image, all), signal)
+        await touchBase(file, options.clock.now())
+        return record
+      }
 
       async function fetched(image: ServerImage, signal: AbortSignal): Promise<BaseRecord> {
         const started = options.clock.now()
@@ -99,7 +114,7 @@ export function createImageCache(options: ImageCacheOptions): ImageCache {
       using inUse = uses.track()
       const standing = await named()
       const isNeeded = (key: string): boolean => inUse.touched(key) || standing.has(join(directory, key))
-      const removed = await removeUnusedBases(directory, before, isNeeded)
+      const removed = await removeUnusedBases(directory, hostTag(options.host), before, isNeeded)
       if (removed.length > 0)
         log.info({ bases: removed }, 'images that no server needs removed from the cache')
     },
@@ -130,7 +145,7 @@ async function fetchBase(
   maxVirtualBytes: number,
   signal: AbortSignal,
 ): Promise<BaseRecord> {
-  const part = `${file}.${randomUUID()}${partSuffix}`
+  const part = `${file}.${hostTag(options.host)}.${randomUUID()}${partSuffix}`
   const converted = `${part}.converted${partSuffix}`
   try {
     await assertRoom(options.directory, image.sizeBytes)
@@ -207,8 +222,9 @@ async function assertRoom(directory: string, bytes: number): Promise<void> {
     )
 }
 
-/** At start: what an earlier process left half-done. */
-function removeParts(directory: string): void {
+/** At start: what an earlier process of this host left half-done. */
+function removeParts({ directory, host, alone }: ImageCacheOptions): void {
+  const isOurs = (name: string): boolean => alone || name.split('.')[1] === hostTag(host)
   for (const name of readdirSync(directory))
-    if (name.endsWith(partSuffix)) rmSync(join(directory, name), { force: true })
+    if (name.endsWith(partSuffix) && isOurs(name)) rmSync(join(directory, name), { force: true })
 }

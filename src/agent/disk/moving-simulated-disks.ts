@@ -2,27 +2,28 @@ import { LodgeError } from '../../base/errors.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
 import type { ServerDisks } from './disks.ts'
 import type { MovingDisks } from './moving-disks.ts'
-
-export interface SimulatedServer {
-  spec: ServerSpec
-  disks: ServerDisks
-  arrivedWith?: string
-}
+import type { SimulatedServer, SimulatedStorage } from './simulated-storage.ts'
 
 /** Moving disks in memory, with the rules of the real ones. Each file is a few bytes. */
 export function createMovingSimulatedDisks(
-  servers: Map<string, SimulatedServer>,
+  host: string,
+  { servers, aside, incoming }: SimulatedStorage,
   plan: (spec: ServerSpec) => ServerDisks,
 ): MovingDisks & { forget(serverId: string): void } {
-  const aside = new Map<string, SimulatedServer>()
-  const incoming = new Map<string, { migrationId: string; files: Set<string>; rootBytes: number }>()
+  const ours = (server: SimulatedServer | undefined): SimulatedServer | undefined =>
+    server?.mark.host === host ? server : undefined
+  const wasHandedOver = (server: SimulatedServer | undefined, migrationId: string): boolean =>
+    ours(server)?.mark.movedWith === migrationId
 
   return {
     async expect(spec, migrationId, signal) {
       signal.throwIfAborted()
-      plan(spec)
-      incoming.set(spec.id, { migrationId, files: new Set(), rootBytes: 0 })
-      return { flat: false }
+      const wanted = plan(spec)
+      incoming.set(spec.id, { host, migrationId, files: new Set(), rootBytes: 0 })
+      const there = servers.get(spec.id)
+      if (!there || ours(there)) return { flat: false, shared: null }
+      const same = sizesOf(there.disks) === sizesOf(wanted)
+      return { flat: false, shared: same ? 'keep' : 'copy' }
     },
     async receive({ serverId, name, sizeBytes }, data) {
       const chunks: Uint8Array[] = []
@@ -38,6 +39,10 @@ export function createMovingSimulatedDisks(
     async adopt(spec, migrationId) {
       const known = servers.get(spec.id)
       if (known?.arrivedWith === migrationId) return structuredClone(known.disks)
+      if (known && wasHandedOver(known, migrationId)) {
+        incoming.delete(spec.id)
+        return structuredClone(known.disks)
+      }
       const arrival = incoming.get(spec.id)
       if (arrival?.migrationId !== migrationId || !arrival.files.has('disk'))
         throw new LodgeError('notFound', 'The disks of the server have not arrived')
@@ -46,37 +51,45 @@ export function createMovingSimulatedDisks(
       if (disks.disks[0]!.sizeBytes < arrival.rootBytes)
         throw new LodgeError('badRequest', 'Unable to resize disk down.')
       incoming.delete(spec.id)
-      servers.set(spec.id, { spec, disks, arrivedWith: migrationId })
+      servers.set(spec.id, { spec, disks, mark: { host }, arrivedWith: migrationId })
       return structuredClone(disks)
     },
     async arrivalOf(serverId) {
       const arrival = incoming.get(serverId)
       return arrival?.files.has('disk') ? arrival.migrationId : undefined
     },
-    cameWith: async (serverId, migrationId) => servers.get(serverId)?.arrivedWith === migrationId,
+    async cameWith(serverId, migrationId) {
+      const server = ours(servers.get(serverId))
+      return server?.arrivedWith === migrationId || wasHandedOver(server, migrationId)
+    },
     async discard(serverId, migrationId) {
       if (incoming.get(serverId)?.migrationId === migrationId) incoming.delete(serverId)
-      if (servers.get(serverId)?.arrivedWith === migrationId) servers.delete(serverId)
+      const server = ours(servers.get(serverId))
+      if (server?.mark.movedWith === migrationId && server.mark.takenFrom !== undefined)
+        server.mark = { host: server.mark.takenFrom }
+      else if (server?.arrivedWith === migrationId) servers.delete(serverId)
     },
     async putAside(serverId) {
-      if (aside.has(serverId)) return
-      const server = servers.get(serverId)
+      if (ours(aside.get(serverId))) return
+      const server = ours(servers.get(serverId))
       if (!server) throw new LodgeError('notFound', `This host has no disks of the server ${serverId}.`)
       aside.set(serverId, server)
       servers.delete(serverId)
     },
     async putBack(serverId) {
-      const server = aside.get(serverId)
-      if (!server) return false
+      const server = ours(aside.get(serverId))
+      if (!server) return takeBack(serverId)
       if (servers.has(serverId))
         throw new LodgeError('conflict', `The server ${serverId} has other disks on this host by now.`)
       servers.set(serverId, server)
       aside.delete(serverId)
       return true
     },
-    forgetAside: async (serverId) => void aside.delete(serverId),
+    async forgetAside(serverId) {
+      if (ours(aside.get(serverId))) aside.delete(serverId)
+    },
     async outgoing(serverId) {
-      const server = aside.get(serverId)
+      const server = ours(aside.get(serverId))
       if (!server) throw new LodgeError('notFound', `No disks of the server ${serverId} were put aside.`)
       return server.disks.disks
         .filter(({ role }) => role !== 'swap')
@@ -92,8 +105,18 @@ export function createMovingSimulatedDisks(
         })
     },
     forget(serverId) {
-      aside.delete(serverId)
-      incoming.delete(serverId)
+      if (ours(aside.get(serverId))) aside.delete(serverId)
+      if (incoming.get(serverId)?.host === host) incoming.delete(serverId)
     },
   }
+
+  function takeBack(serverId: string): boolean {
+    const server = servers.get(serverId)
+    if (server?.mark.takenFrom !== host || server.mark.movedWith === undefined) return false
+    server.mark = { host }
+    return true
+  }
 }
+
+const sizesOf = ({ disks }: ServerDisks): string =>
+  disks.map(({ role, sizeBytes }) => `${role} ${sizeBytes}`).join()

@@ -6,7 +6,9 @@ import { LodgeError } from '../../base/errors.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
 import { consoleText } from './console-log.ts'
 import { planDisks } from './disk-plan.ts'
-import { createMovingSimulatedDisks, type SimulatedServer } from './moving-simulated-disks.ts'
+import { createMovingSimulatedDisks } from './moving-simulated-disks.ts'
+import { createSharedSimulatedDisks } from './shared-simulated-disks.ts'
+import { createSimulatedStorage, type SimulatedServer, type SimulatedStorage } from './simulated-storage.ts'
 import type { Disks, ServerDisks } from './disks.ts'
 import { checkedStagingName } from './names.ts'
 import { tinyQcow2 } from '../../hypervisor/simulated/tiny-qcow2.ts'
@@ -16,6 +18,10 @@ export interface SimulatedDisksOptions {
   capacityGiB?: number
   /** Where exported disks are written, the only files there are. A new temporary directory unless told. */
   stagingDirectory?: string
+  /** This host, as others know it that see the same storage. */
+  host?: string
+  /** What several simulated hosts see; a host's own unless told. */
+  storage?: SimulatedStorage
 }
 
 /**
@@ -25,8 +31,14 @@ export interface SimulatedDisksOptions {
 export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks {
   const totalGiB = options.capacityGiB ?? 4096
   let staging = options.stagingDirectory
-  const servers = new Map<string, SimulatedServer>()
-  const moving = createMovingSimulatedDisks(servers, plan)
+  const { host = 'simulated', storage = createSimulatedStorage() } = options
+  const { servers } = storage
+  const moving = createMovingSimulatedDisks(host, storage, plan)
+  const sharing = createSharedSimulatedDisks(host, storage, moving.outgoing)
+  const ownServer = (serverId: string): SimulatedServer | undefined => {
+    const server = servers.get(serverId)
+    return server?.mark.host === host ? server : undefined
+  }
 
   function plan(spec: ServerSpec): ServerDisks {
     const planned = planDisks(spec, {
@@ -43,30 +55,37 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
 
   return {
     ...moving,
+    ...sharing,
 
-    async prepare(spec, signal) {
+    async prepare(spec, signal, takeFrom) {
       signal?.throwIfAborted()
       const known = servers.get(spec.id)
+      if (known && known.mark.host === takeFrom) known.mark = { host, takenFrom: takeFrom }
+      if (known && known.mark.host !== host)
+        throw new LodgeError('conflict', `The disks of the server are those of host ${known.mark.host}.`)
       if (known) return structuredClone(known.disks)
       const disks = plan(spec)
-      servers.set(spec.id, { spec, disks })
+      servers.set(spec.id, { spec, disks, mark: { host } })
       return structuredClone(disks)
     },
 
     async describe(serverId) {
-      return structuredClone(servers.get(serverId)?.disks)
+      return structuredClone(ownServer(serverId)?.disks)
     },
 
     async exportRoot(serverId, target, format, { source, signal } = {}) {
       signal?.throwIfAborted()
-      if (!source && !servers.has(serverId))
+      if (!source && !ownServer(serverId))
         throw new LodgeError('notFound', `This host has no disk of the server ${serverId}.`)
       await mkdir(dirname(target), { recursive: true })
       await writeFile(target, format === 'qcow2' ? tinyQcow2() : Buffer.alloc(64 * 1024), { mode: 0o600 })
     },
 
-    async remove(serverId) {
-      servers.delete(serverId)
+    async remove(serverId, returnTo) {
+      const server = ownServer(serverId)
+      if (server && returnTo !== undefined && server.mark.takenFrom === returnTo)
+        server.mark = { host: returnTo }
+      else if (server) servers.delete(serverId)
       moving.forget(serverId)
     },
 
@@ -74,7 +93,7 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
     async removeUnusedImages() {},
 
     async list() {
-      return [...servers.keys()]
+      return [...servers.keys()].filter(ownServer)
     },
 
     async assertSpareRoom() {},
@@ -94,7 +113,7 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
     consoleLogPath: (serverId) => pathOf(serverId, 'console.log'),
 
     async readConsole(serverId, length) {
-      const spec = servers.get(serverId)?.spec
+      const spec = ownServer(serverId)?.spec
       return spec ? consoleText(Buffer.from(bootMessages(spec)), length) : ''
     },
   }

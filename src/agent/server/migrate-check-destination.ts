@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { LodgeError } from '../../base/errors.ts'
 import { migrationFile, needsGiB } from './migration-parts.ts'
 import type { VerbRun } from './verb.ts'
@@ -17,9 +15,7 @@ export const migrateCheckDestination: VerbRun<'migrateCheckDestination'> = async
       'conflict',
       `Host ${host} has ${freeGiB} GiB of disk left, and the server may need ${needed} GiB`,
     )
-  const probeFile = disks.stagingPath(migrationFile(params.migrationId))
-  await mkdir(dirname(probeFile), { recursive: true, mode: 0o700 })
-  await writeFile(probeFile, '', { mode: 0o600 })
+  const probeFile = await disks.leaveProbe(migrationFile(params.migrationId))
   const { hypervisorVersion } = await context.capabilities()
   return { result: { probeFile, hypervisorVersion } }
 }

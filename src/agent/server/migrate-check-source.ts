@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises'
 import { LodgeError } from '../../base/errors.ts'
 import { cpuXmlOf } from '../domain-xml/move-domain.ts'
 import { isActive } from '../domain-watch.ts'
@@ -19,14 +18,7 @@ export const migrateCheckSource: VerbRun<'migrateCheckSource'> = async (context,
       `The destination's QEMU (${params.hypervisorVersion}) is older than that of host ${context.host} (${hypervisorVersion})`,
     )
   // The same path with the same new file under it: both hosts see one directory.
-  const ours = disks.stagingPath(migrationFile(params.migrationId))
-  const sharedStorage = ours === params.probeFile && (await exists(ours))
+  const sharedStorage = await disks.seesProbe(migrationFile(params.migrationId), params.probeFile)
   const cpuXml = cpuXmlOf(await hypervisor.migratableXml(serverId, 'guest'))
   return { result: { sharedStorage, cpuXml } }
 }
-
-const exists = (file: string): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  )

@@ -1,6 +1,5 @@
 import { LodgeError, messageOf } from '../../base/errors.ts'
 import type { ServerDisks } from '../disk/disks.ts'
-import { needDisks } from './domain-power.ts'
 import { migrationAddress } from './migration-address.ts'
 import { removeProbe } from './migration-parts.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
@@ -21,7 +20,7 @@ export const migratePrepareDestination: VerbRun<'migratePrepareDestination'> = a
   let disks: ServerDisks
   try {
     disks = params.sharedStorage
-      ? await needDisks(context, serverId)
+      ? await context.disks.expectGuest(params.spec, signal)
       : await context.disks.prepare(params.spec, signal)
   } catch (error) {
     if (!params.sharedStorage && !(await hypervisor.findDomain(serverId)))

@@ -15,7 +15,8 @@ export const migrateRollbackDestination: VerbRun<'migrateRollbackDestination'> =
   await removeProbe(context, params.migrationId)
   const domain = await context.hypervisor.findDomain(serverId)
   const isComing = (await migrationJob(context, serverId))?.operation === 'migration-in'
-  if (domain && domain.powerState !== powerState.SHUTDOWN && !isComing)
+  if (domain && domain.powerState !== powerState.SHUTDOWN && !isComing) {
+    await context.disks.take(serverId)
     return {
       result: { guest: domain.powerState },
       change: {
@@ -23,6 +24,7 @@ export const migrateRollbackDestination: VerbRun<'migrateRollbackDestination'> =
         spec: params.spec,
       },
     }
+  }
   if (params.sharedStorage) await removeDomain(context, serverId)
   else await removeServer(context, serverId)
   return { result: { guest: null }, change: 'remove' }

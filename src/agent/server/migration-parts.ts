@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import { LodgeError } from '../../base/errors.ts'
 import type { DomainJob } from '../../hypervisor/hypervisor.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
@@ -13,7 +12,7 @@ export function migrationFile(migrationId: string): string {
 }
 
 export const removeProbe = (context: VerbContext, migrationId: string): Promise<void> =>
-  rm(context.disks.stagingPath(migrationFile(migrationId)), { force: true })
+  context.disks.removeProbe(migrationFile(migrationId))
 
 /** What the server's disks may grow to. */
 export const needsGiB = ({ flavor }: ServerSpec): number =>

@@ -50,7 +50,15 @@ function open(): ImageCache {
   const tool = createImageTool({ addressSpaceMiB: 64, cpuSeconds: 1 }, () =>
     Promise.reject(new LodgeError('internal', 'no tool is needed for a raw image')),
   )
-  return createImageCache({ directory, images, tool, clock: systemClock, log: silentLogger() })
+  return createImageCache({
+    directory,
+    host: 'here',
+    alone: true,
+    images,
+    tool,
+    clock: systemClock,
+    log: silentLogger(),
+  })
 }
 
 const ensure = (cache: ImageCache, image: ServerImage, maxBytes: number, signal?: AbortSignal) =>
