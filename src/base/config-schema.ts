@@ -41,7 +41,6 @@ const rules: Record<string, Rule> = {
   'hosts.defaultAvailabilityZone': { minLength: 1, pattern: '^[^:]+$' },
   'hosts.defaultScheduleZone': { type: ['string', 'null'], pattern: '^[^:]+$' },
   'agent.hostName': { type: ['string', 'null'], minLength: 1, maxLength: 255, pattern: '^[A-Za-z0-9._-]+$' },
-  'agent.instancesDirectory': { type: ['string', 'null'], pattern: '^/' },
   'agent.virtType': { enum: ['auto', 'kvm', 'qemu'] },
   'agent.cpuMode': { enum: ['auto', 'none', 'host-model', 'host-passthrough', 'maximum', 'custom'] },
   'agent.cpuModel': { type: ['string', 'null'], minLength: 1 },
@@ -54,6 +53,9 @@ const rules: Record<string, Rule> = {
   'agent.diskAllocationRatio': { exclusiveMinimum: 0 },
   'agent.reportSeconds': { exclusiveMinimum: 0 },
   'agent.reconcileSeconds': { exclusiveMinimum: 0 },
+  'agent.diskTransfer.listen': { type: ['string', 'null'], minLength: 1 },
+  'agent.diskTransfer.port': { type: ['integer', 'null'], minimum: 1, maximum: 65_535 },
+  'agent.diskTransfer.idleSeconds': { minimum: 1 },
   'agent.migration.address': { type: ['string', 'null'], minLength: 1, pattern: '^[A-Za-z0-9._:-]+$' },
   'agent.migration.uri': { pattern: '%s' },
   'agent.migration.bandwidthMiBps': { type: 'integer', minimum: 0 },
@@ -61,6 +63,7 @@ const rules: Record<string, Rule> = {
   'agent.migration.downtimeSteps': { type: 'integer', minimum: 3 },
   'agent.migration.timeoutAction': { enum: ['abort', 'force-complete'] },
   'simulate.hosts': { type: 'integer', minimum: 0, maximum: 20_000 },
+  'simulate.first': { type: 'integer', minimum: 1, maximum: 999_999 },
 }
 
 /** JSON Schema of the settings file: each key optional, each unknown key refused. */

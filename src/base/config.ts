@@ -101,11 +101,6 @@ export interface Config {
     /** Name of this host; null: the machine's host name. */
     hostName: string | null
     libvirtUri: string
-    /**
-     * Absolute; where servers' disks and the images below them are. Agents of several hosts may be given one directory
-     * that all of them see at this path (NFS and the like). null: in the state directory, for this host alone.
-     */
-    instancesDirectory: string | null
     /** `auto`: KVM where it truly works. */
     virtType: 'auto' | 'kvm' | 'qemu'
     cpuMode: 'auto' | 'none' | 'host-model' | 'host-passthrough' | 'maximum' | 'custom'
@@ -131,6 +126,15 @@ export interface Config {
     imageCacheHours: number
     imageTool: { addressSpaceMiB: number; cpuSeconds: number }
     vnc: { enabled: boolean; listen: string }
+    /** Where a host of a fleet takes the disks of servers that come without running, over HTTPS. */
+    diskTransfer: {
+      /** null: every address of the machine. Others are told `migration.address`, or the address that the host reports. */
+      listen: string | null
+      /** null: 16515, or any free one for simulated hosts. */
+      port: number | null
+      /** A transfer on which nothing moves for so long has failed. */
+      idleSeconds: number
+    }
     migration: {
       /** Where other hosts reach this one's libvirt and QEMU; null: the address that it reports. */
       address: string | null
@@ -157,6 +161,8 @@ export interface Config {
   simulate: {
     /** Number of simulated hosts; 0: the real hypervisor of this machine. */
     hosts: number
+    /** Number in the name of the first: two processes of one fleet must not have hosts of the same name. */
+    first: number
     /** Delay of each hypervisor call, milliseconds. */
     latencyMs: number
   }
@@ -204,7 +210,6 @@ export const defaultConfig: Config = {
   agent: {
     hostName: null,
     libvirtUri: 'qemu:///system',
-    instancesDirectory: null,
     virtType: 'auto',
     cpuMode: 'auto',
     cpuModel: null,
@@ -227,6 +232,7 @@ export const defaultConfig: Config = {
     imageCacheHours: 24,
     imageTool: { addressSpaceMiB: 2048, cpuSeconds: 30 },
     vnc: { enabled: true, listen: '127.0.0.1' },
+    diskTransfer: { listen: null, port: null, idleSeconds: 60 },
     migration: {
       address: null,
       uri: 'qemu+tls://%s/system',
@@ -241,5 +247,5 @@ export const defaultConfig: Config = {
       timeoutAction: 'abort',
     },
   },
-  simulate: { hosts: 0, latencyMs: 0 },
+  simulate: { hosts: 0, first: 1, latencyMs: 0 },
 }

@@ -35,7 +35,7 @@ export interface DiskTransfer {
   /** Lets the host take disks. Returns how to stop. */
   serve(host: string, receiver: DiskReceiver): Promise<() => Promise<void>>
   /** What an offer of that host says of the way to it. */
-  address(host: string): Pick<DiskOffer, 'url' | 'fingerprint'>
+  address(host: string): Promise<Pick<DiskOffer, 'url' | 'fingerprint'>>
   /** @throws LodgeError unavailable when the receiver cannot be reached; what the receiver threw */
   send(
     offer: DiskOffer,

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createAgent, type AgentOptions } from '../agent/agent.ts'
+import { openHttpsTransfer, type HttpsDiskTransfer } from '../agent/disk-transfer/https-transfer.ts'
 import { createInProcessDiskTransfer } from '../agent/disk-transfer/in-process-transfer.ts'
 import { createFileDisks } from '../agent/disk/file-disks.ts'
 import { createSimulatedDisks } from '../agent/disk/simulated-disks.ts'
@@ -32,18 +33,20 @@ type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disk
 
 /**
  * Starts the agent of this host, or as many simulated hosts as the settings ask for. Returns how to stop them.
- * @throws LodgeError unavailable when libvirt does not answer at the first start on this state directory
+ * @throws LodgeError unavailable when libvirt does not answer at the first start on this state directory, and when a
+ * host of a fleet cannot take disks
  */
 export async function startAgents(options: AgentsOptions): Promise<() => Promise<void>> {
   const { config, state, bus, images, clock, log } = options
-  const { hosts } = config.simulate
+  const { hosts, first } = config.simulate
   const peers: SimulatedPeers = new Map()
+  const remote = options.ofFleet === true ? await openToFleet(options) : undefined
+  const transfer = remote ?? createInProcessDiskTransfer()
   const parts =
     hosts > 0
-      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, peers, index + 1))
-      : [await realHost(options)]
+      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, peers, first + index))
+      : [await realHost(options).catch(closing(remote))]
   const journal = openJournal(state.journal)
-  const transfer = createInProcessDiskTransfer()
   const agents = parts.map((part) =>
     createAgent({
       ...part,
@@ -59,6 +62,7 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
   )
   const stop = async (): Promise<void> => {
     await Promise.all(agents.map((agent) => agent.stop()))
+    await remote?.close()
     await journal.close()
     await Promise.all(parts.map(({ hypervisor }) => hypervisor.close()))
   }
@@ -71,6 +75,29 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
   return stop
 }
 
+/** libvirt's port for TLS is the one before. */
+const diskPort = 16_515
+
+/** What agents of other processes send disks to. One listener does for all hosts of this process. */
+function openToFleet({ config, log }: AgentsOptions): Promise<HttpsDiskTransfer> {
+  const { diskTransfer, migration } = config.agent
+  const { hostIp } = thisMachine()
+  return openHttpsTransfer({
+    listen: diskTransfer.listen,
+    port: diskTransfer.port ?? (config.simulate.hosts > 0 ? 0 : diskPort),
+    address: async () => migration.address ?? (await hostIp()),
+    idleMs: diskTransfer.idleSeconds * 1000,
+    log: log.child({ room: 'disk-transfer' }),
+  })
+}
+
+const closing =
+  (transfer: HttpsDiskTransfer | undefined) =>
+  async (error: unknown): Promise<never> => {
+    await transfer?.close()
+    throw error
+  }
+
 async function realHost({ config, state, images, clock, log }: AgentsOptions): Promise<HostParts> {
   const { libvirtUri: uri, virtType, imageTool } = config.agent
   const hypervisor = await openLibvirtHypervisor({
@@ -81,15 +108,12 @@ async function realHost({ config, state, images, clock, log }: AgentsOptions): P
     clock,
     log: log.child({ room: 'libvirt' }),
   })
-  const hostName = config.agent.hostName ?? hostname()
   return {
-    hostName,
+    hostName: config.agent.hostName ?? hostname(),
     hostId: hostIdentity(state.hostIdFile),
     hypervisor,
     disks: createFileDisks({
-      directory: config.agent.instancesDirectory ?? state.agent,
-      host: hostName,
-      shared: config.agent.instancesDirectory !== null,
+      directory: state.agent,
       images,
       clock,
       log,
@@ -112,7 +136,7 @@ function simulatedHost({ config, clock }: AgentsOptions, peers: SimulatedPeers, 
       name: hostName,
       peers,
     }),
-    disks: createSimulatedDisks({ host: hostName }),
+    disks: createSimulatedDisks(),
     machine: simulatedMachine(),
   }
 }

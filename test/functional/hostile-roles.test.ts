@@ -48,7 +48,7 @@ async function startAt(
     ...defaultConfig,
     stateDirectory,
     listen: { host: '127.0.0.1', port: await freePort() },
-    simulate: { hosts: 1, latencyMs: 0 },
+    simulate: { ...defaultConfig.simulate, hosts: 1 },
     api: { ...defaultConfig.api, ...api },
   }
   return startUp({ config, log: silentLogger() })

@@ -1,5 +1,6 @@
 import { LodgeError } from '../../base/errors.ts'
 import type { DiskReceiver, DiskTransfer } from '../../contract/disk-transfer.ts'
+import { untilCut } from './until-cut.ts'
 
 /** Sends disks between the agents of one process. */
 export function createInProcessDiskTransfer(): DiskTransfer {
@@ -11,23 +12,12 @@ export function createInProcessDiskTransfer(): DiskTransfer {
         if (receivers.get(host) === receiver) receivers.delete(host)
       }
     },
-    address: () => ({ url: null, fingerprint: null }),
+    address: async () => ({ url: null, fingerprint: null }),
     async send(offer, disk, data, signal) {
       const receiver = receivers.get(offer.host)
       if (!receiver)
         throw new LodgeError('unavailable', `Host ${offer.host} cannot be reached for sending disks to it`)
-      await receiver.receive({ ...disk, secret: offer.secret }, untilAborted(data, signal))
+      await receiver.receive({ ...disk, secret: offer.secret }, untilCut(data, signal))
     },
   }
-}
-
-async function* untilAborted(
-  data: AsyncIterable<Uint8Array>,
-  signal: AbortSignal,
-): AsyncIterable<Uint8Array> {
-  for await (const chunk of data) {
-    signal.throwIfAborted()
-    yield chunk
-  }
-  signal.throwIfAborted()
 }

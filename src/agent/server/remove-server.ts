@@ -4,7 +4,7 @@ import type { VerbContext } from './verb.ts'
 
 /** Takes domain and disks of a server from the host, whatever there is of them. */
 export async function removeServer(context: VerbContext, serverId: string): Promise<void> {
-  context.offers.withdraw(serverId)
+  await context.offers.withdraw(serverId)
   await removeDomain(context, serverId)
   await context.disks.remove(serverId)
 }

@@ -4,7 +4,7 @@ import type { VerbRun } from './verb.ts'
 /** At the destination: removes what that migration brought, guest and disks. What else there is of the server stays. */
 export const resizeDiscard: VerbRun<'resizeDiscard'> = async (context, { serverId, params }) => {
   const { disks, offers } = context
-  offers.withdraw(serverId)
+  await offers.withdraw(serverId)
   const came = await disks.cameWith(serverId, params.migrationId)
   if (came) await removeDomain(context, serverId)
   await disks.discard(serverId, params.migrationId)

@@ -5,7 +5,7 @@ import type { VerbRun } from './verb.ts'
 /** At the destination: what has come becomes the server's, in its new size, and runs where it ran before. */
 export const resizeFinish: VerbRun<'resizeFinish'> = async (context, { serverId, params }, signal) => {
   const { spec, migrationId, start } = params
-  context.offers.withdraw(serverId)
+  await context.offers.withdraw(serverId)
   const disks = await context.disks.adopt(spec, migrationId, signal)
   signal.throwIfAborted()
   const { xml, machineType } = await writeDomain(context, spec, disks)

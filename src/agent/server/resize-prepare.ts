@@ -4,5 +4,5 @@ import type { VerbRun } from './verb.ts'
 export const resizePrepare: VerbRun<'resizePrepare'> = async (context, { serverId, params }, signal) => {
   const { flat } = await context.disks.expect(params.spec, params.migrationId, signal)
   signal.throwIfAborted()
-  return { result: { offer: context.offers.make(serverId, flat) } }
+  return { result: { offer: await context.offers.make(serverId, flat) } }
 }
