@@ -1,5 +1,5 @@
 import type { Config } from '../base/config.ts'
-import type { ServerFlavor } from './server-spec.ts'
+import type { ServerFlavor, ServerImage } from './server-spec.ts'
 
 /** Actions that the conductor works on, with Nova's names. */
 export const conductedActions = [
@@ -13,6 +13,7 @@ export const conductedActions = [
   'suspend',
   'resume',
   'createImage',
+  'rebuild',
   'live-migration',
   'live_migration_cancel',
   'live_migration_force_complete',
@@ -46,6 +47,12 @@ export interface ActionParams {
   resume: object
   /** The image record exists already, queued. */
   createImage: { imageId: string; diskFormat?: 'qcow2' | 'raw' }
+  /** The server's record has the new image already. */
+  rebuild: {
+    formerImage: ServerImage | null
+    /** Leaves the guest off, as it was. */
+    stop: boolean
+  }
   'live-migration': {
     /** null: the scheduler chooses. */
     host: string | null
@@ -137,7 +144,7 @@ export function actionDeadline(name: ActionName, now: number, settings: Config['
 }
 
 function timeoutOf(name: ActionName, settings: Config['conductor']): number {
-  if (name === 'create') return settings.buildTimeoutSeconds
+  if (name === 'create' || name === 'rebuild') return settings.buildTimeoutSeconds
   if (name === 'live-migration') return settings.migrationTimeoutSeconds
   return movesDisks.has(name) ? settings.moveTimeoutSeconds : settings.actionTimeoutSeconds
 }

@@ -185,6 +185,18 @@ test('a server lives its life in the hands of the openstack client', { timeout: 
     // The guest counts its boots on its disk: a snapshot of one that booted is past its first.
     assert.match(console2, /boot ([2-9]|\d\d)/i)
   })
+  await step('server rebuild --wait', async () => {
+    const before = await json<{ id: string }>('server show s2')
+    await openstack('server rebuild --image tiny --wait s2')
+    const shown = await json<{ id: string; status: string; image: string }>('server show s2')
+    assert.deepEqual([shown.id, shown.status], [before.id, 'ACTIVE'])
+    assert.match(shown.image, /^tiny /)
+    const anew = await until('the rebuilt guest to come up', 60_000, async () => {
+      const text = await openstack('console log show s2')
+      return text.includes('login:') ? text : undefined
+    })
+    assert.match(anew, /boot 1\b/i)
+  })
   await step('server event list and show', async () => {
     const events = await json<{ Action: string; 'Request ID': string }[]>('server event list s1')
     const names = events.map((event) => event.Action)

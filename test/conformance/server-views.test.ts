@@ -121,6 +121,31 @@ function writes(bed: ServerBed, id: string): Example[] {
     send('PUT /servers/{server_id}/tags', `/servers/${id}/tags`, () => ({ tags: ['three'] })),
     send('PUT /servers/{server_id}/tags/{id}', `/servers/${id}/tags/four`),
     send('DELETE /servers/{server_id}/tags', `/servers/${id}/tags`),
+    rebuild(bed),
     send('DELETE /servers/{id}', `/servers/${id}`),
   ]
+}
+
+/** A server for each request, since one that is being rebuilt cannot be rebuilt. */
+function rebuild(bed: ServerBed): Example {
+  let id = ''
+  return {
+    route: 'POST /servers/{id}/action rebuild',
+    prepare: async () => {
+      ;({ id } = await bed.addServer({ vmState: 'active', taskState: null, host: 'alpha' }))
+    },
+    call: () => `POST /servers/${id}/action`,
+    body: (version) => ({
+      rebuild: {
+        imageRef: bed.imageId,
+        name: 'rebuilt',
+        metadata: { a: 'b' },
+        ...(version >= 19 ? { description: null } : {}),
+        ...(version >= 54 ? { key_name: null } : {}),
+        ...(version >= 57 ? { user_data: 'aGVsbG8=' } : {}),
+        ...(version >= 63 ? { trusted_image_certificates: null } : {}),
+        ...(version >= 90 ? { hostname: 'new-host' } : {}),
+      },
+    }),
+  }
 }

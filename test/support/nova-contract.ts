@@ -27,6 +27,8 @@ interface NovaRoute {
 /** A route, and a request for it at each microversion. */
 export interface Example {
   route: string
+  /** Before each request. */
+  prepare?(): Promise<unknown>
   call(version: number): string
   body?(version: number): unknown
   as?: Call['as']
@@ -44,6 +46,7 @@ export async function holdAgainstNova(bed: ComputeBed, example: Example): Promis
   for (let version = 1; version <= 104; version += 1) {
     if (!within(version, route)) continue
     const { as } = example
+    await example.prepare?.()
     const answer = await bed.call(example.call(version), { as, version, body: example.body?.(version) })
     const at = `${example.route} at 2.${version}`
     const expected = route.success.filter((range) => within(version, range)).map(({ code }) => code)

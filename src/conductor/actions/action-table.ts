@@ -10,6 +10,7 @@ import { deleteAction } from './delete.ts'
 import { liveMigrationAction } from './live-migration.ts'
 import { pauseAction } from './pause.ts'
 import { rebootAction } from './reboot.ts'
+import { rebuildAction } from './rebuild.ts'
 import { resumeAction } from './resume.ts'
 import { startAction } from './start.ts'
 import { liveMigrationCancelAction, liveMigrationForceCompleteAction } from './steer-live-migration.ts'
@@ -29,6 +30,7 @@ const definitions = new Map<ActionName, ActionDefinition>(
     suspendAction,
     resumeAction,
     createImageAction,
+    rebuildAction,
     liveMigrationAction,
     liveMigrationCancelAction,
     liveMigrationForceCompleteAction,

@@ -9,19 +9,24 @@ import type { BlockDevice, CreateBody } from './create-schema.ts'
 
 const GiB = 1024 ** 3
 
+type Size = Pick<Flavor, 'rootGiB' | 'memoryMiB'>
+
 /**
  * The image that a create boots from, checked against the flavor as Nova's API does.
  * @throws LodgeError badRequest for images that are missing, not active, packed or too large for the flavor, and for
  * block devices other than one local disk made from the image; forbidden for flavors without a disk, but for
  * administrators
  */
-export async function bootImage(
+export const bootImage = (
   db: Db,
   asked: CreateBody['server'],
-  flavor: Flavor,
+  flavor: Size,
   caller: Caller,
-): Promise<ServerImage> {
-  const image = await getImage(db, imageIdOf(asked))
+): Promise<ServerImage> => imageFor(db, imageIdOf(asked), flavor, caller)
+
+/** As `bootImage`, of an image that is named by its id. */
+export async function imageFor(db: Db, imageId: string, flavor: Size, caller: Caller): Promise<ServerImage> {
+  const image = await getImage(db, imageId)
   if (!image || image.status === 'deleted' || !isImageVisible(image, caller))
     throw new LodgeError('badRequest', 'Can not find requested image')
   if (
@@ -85,10 +90,11 @@ const devicesUnsupported = (): LodgeError =>
     'Block device mappings are not supported yet, but for one local disk from an image: there are no volumes.',
   )
 
-const dashed = (id: string): string =>
+/** An id of 32 hexadecimal digits, with or without hyphens, in the form with them. */
+export const dashed = (id: string): string =>
   id.replaceAll('-', '').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 
-function checkFits(image: ImageRecord, flavor: Flavor): void {
+function checkFits(image: ImageRecord, flavor: Size): void {
   if (image.minRamMiB > flavor.memoryMiB)
     throw new LodgeError('badRequest', "Flavor's memory is too small for requested image.")
   // A root disk of 0 takes the image's own size.

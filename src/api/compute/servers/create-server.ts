@@ -7,7 +7,6 @@ import type { ServerKey } from '../../../model/server.ts'
 import type { ServerImage } from '../../../model/server-spec.ts'
 import { beginAction } from '../../../store/actions.ts'
 import { getFlavor } from '../../../store/flavors.ts'
-import { getKeyPair } from '../../../store/key-pairs.ts'
 import { effectiveQuotas } from '../../../store/quotas.ts'
 import { addGroupMember } from '../../../store/server-groups.ts'
 import { setServerTags } from '../../../store/server-tags.ts'
@@ -17,19 +16,18 @@ import { resourceLinks } from '../../common/links.ts'
 import type { ApiReply, ApiRequest, ApiServices, Route } from '../../common/route.ts'
 import { isTrue } from '../../common/schema-parts.ts'
 import { allowedServerCount } from '../quotas/check-server-quota.ts'
+import { passwordLength } from './admin-password.ts'
 import { canonicalIpv6 } from './canonical-ipv6.ts'
 import { bootImage, configDriveUnsupported } from './boot-image.ts'
 import { createSchemas, type CreateBody } from './create-schema.ts'
 import { groupToJoin } from './join-group.ts'
 import { checkMetadataQuota } from './metadata-quota.ts'
 import { requestedPlacement, type RequestedPlacement } from './requested-placement.ts'
+import { serverKeyOf } from './server-key.ts'
 import { hostnameFor, serverName } from './server-names.ts'
 
 /** Of one request, where no quota says less: all of them are written in one transaction, which others wait for. */
 const mostServers = 1000
-
-/** Nova's length of generated passwords. */
-const passwordLength = 12
 
 /** Creates one server or several; when it answers 202, servers and actions are on disk. */
 export const createServerRoute = (services: ApiServices): Route => ({
@@ -49,7 +47,7 @@ export const createServerRoute = (services: ApiServices): Route => ({
       body,
       flavor,
       image: await bootImage(db, body.server, flavor, request.caller),
-      key: await keyOf(db, body.server.key_name, request),
+      key: body.server.key_name === undefined ? null : await serverKeyOf(db, body.server.key_name, request),
       placement: await requestedPlacement(db, services.config, body.server, request.caller),
       reservationId: newReservationId(),
       ...countsOf(body.server),
@@ -192,13 +190,6 @@ async function flavorOf(db: Db, reference: string | number, request: ApiRequest)
   if (!flavor || flavor.disabled)
     throw new LodgeError('badRequest', `Flavor ${id.slice(0, 255)} could not be found.`)
   return flavor
-}
-
-async function keyOf(db: Db, name: string | undefined, request: ApiRequest): Promise<ServerKey | null> {
-  if (name === undefined) return null
-  const key = await getKeyPair(db, request.caller.userId, name)
-  if (!key) throw new LodgeError('badRequest', 'Invalid key_name provided.')
-  return { name: key.name, type: key.type, publicKey: key.publicKey }
 }
 
 /** Hints that begin with `_nova` are Nova's own business (CVE-2026-46448): a client's are dropped. */

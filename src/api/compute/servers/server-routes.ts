@@ -13,6 +13,7 @@ import { evacuateRoute } from './moves/evacuate-route.ts'
 import { migrateRoute } from './moves/migrate-route.ts'
 import { resizeRoutes } from './moves/resize-routes.ts'
 import { powerActionRoutes } from './power-actions.ts'
+import { rebuildServerRoute } from './rebuild-server.ts'
 import { resetStateRoute } from './reset-state.ts'
 import { serverMigrationRoutes } from './server-migration-routes.ts'
 import { showServerRoute } from './show-server.ts'
@@ -28,6 +29,7 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   deleteServerRoute(services),
   ...powerActionRoutes(services),
   createImageRoute(services),
+  rebuildServerRoute(services),
   ...resizeRoutes(services),
   migrateRoute(services),
   evacuateRoute(services),

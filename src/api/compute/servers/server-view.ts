@@ -24,8 +24,8 @@ export interface ServerSurroundings {
   group: string | null
 }
 
-/** `detail` stands in lists, `update` answers a PUT. */
-export type ServerForm = 'show' | 'detail' | 'update'
+/** `detail` stands in lists, `update` answers a PUT, `rebuild` the action. */
+export type ServerForm = 'show' | 'detail' | 'update' | 'rebuild'
 
 /** The short form: id, name and links. */
 export const serverSummary = (server: Pick<Server, 'id' | 'name'>, asker: Asker) => ({
@@ -72,8 +72,10 @@ export function serverView(
   if (version >= 63) view['trusted_image_certificates'] = null
   if (version >= 71 && form !== 'detail') view['server_groups'] = around.group === null ? [] : [around.group]
   if (version >= 73) view['locked_reason'] = server.lockedReason
-  // Until 2.74 the answer to an update had only the basic properties.
-  if (form === 'update' && version < 75) return view
+  if (form === 'rebuild' && version >= 54) view['key_name'] = server.key?.name ?? null
+  if (form === 'rebuild' && version >= 57) view['user_data'] = server.userData
+  // Until 2.74 the answers to an update and a rebuild had only the basic properties.
+  if ((form === 'update' || form === 'rebuild') && version < 75) return view
 
   view['OS-EXT-AZ:availability_zone'] = around.hostZone ?? server.availabilityZone ?? ''
   view['config_drive'] = server.configDrive ? 'True' : ''
@@ -86,6 +88,9 @@ export function serverView(
   view['os-extended-volumes:volumes_attached'] = []
   if (caller.isAdmin) addForAdministrators(view, server, around, version)
   else if (version >= 90) view['OS-EXT-SRV-ATTR:hostname'] = server.hostname
+  // The answer to a rebuild shows it to all, under another name.
+  if (caller.isAdmin && version >= 3 && form !== 'rebuild')
+    view['OS-EXT-SRV-ATTR:user_data'] = server.userData
   if (version >= 96) view['pinned_availability_zone'] = server.availabilityZone
   if (version >= 100) view['scheduler_hints'] = server.schedulerHints
   return view
@@ -107,7 +112,6 @@ function addForAdministrators(
     view['OS-EXT-SRV-ATTR:kernel_id'] = ''
     view['OS-EXT-SRV-ATTR:ramdisk_id'] = ''
     view['OS-EXT-SRV-ATTR:root_device_name'] = server.rootDeviceName
-    view['OS-EXT-SRV-ATTR:user_data'] = server.userData
   }
   if (version >= 16) view['host_status'] = around.hostStatus
 }

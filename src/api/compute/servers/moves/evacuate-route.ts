@@ -2,6 +2,7 @@ import { LodgeError } from '../../../../base/errors.ts'
 import { newSecret } from '../../../../base/ids.ts'
 import type { ApiServices, Route } from '../../../common/route.ts'
 import { anyString, boolean, isTrue, object } from '../../../common/schema-parts.ts'
+import { passwordLength } from '../admin-password.ts'
 import { beginServerAction } from '../begin-server-action.ts'
 import { isSourceUp, namedHost } from './check-source.ts'
 import { hostNameSchema } from './migrate-route.ts'
@@ -14,8 +15,6 @@ interface EvacuateBody {
 }
 
 const host = { type: 'string', ...hostNameSchema }
-/** Nova's length of generated passwords. */
-const passwordLength = 12
 
 /** Builds the server of a dead host anew elsewhere. The answer has a password only until 2.13. */
 export const evacuateRoute = (services: ApiServices): Route => ({
