@@ -41,6 +41,7 @@ const rules: Record<string, Rule> = {
   'hosts.defaultAvailabilityZone': { minLength: 1, pattern: '^[^:]+$' },
   'hosts.defaultScheduleZone': { type: ['string', 'null'], pattern: '^[^:]+$' },
   'agent.hostName': { type: ['string', 'null'], minLength: 1, maxLength: 255, pattern: '^[A-Za-z0-9._-]+$' },
+  'agent.instancesDirectory': { type: ['string', 'null'], pattern: '^/' },
   'agent.virtType': { enum: ['auto', 'kvm', 'qemu'] },
   'agent.cpuMode': { enum: ['auto', 'none', 'host-model', 'host-passthrough', 'maximum', 'custom'] },
   'agent.cpuModel': { type: ['string', 'null'], minLength: 1 },

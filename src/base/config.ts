@@ -101,6 +101,11 @@ export interface Config {
     /** Name of this host; null: the machine's host name. */
     hostName: string | null
     libvirtUri: string
+    /**
+     * Absolute; where servers' disks and the images below them are. Agents of several hosts may be given one directory
+     * that all of them see at this path (NFS and the like). null: in the state directory, for this host alone.
+     */
+    instancesDirectory: string | null
     /** `auto`: KVM where it truly works. */
     virtType: 'auto' | 'kvm' | 'qemu'
     cpuMode: 'auto' | 'none' | 'host-model' | 'host-passthrough' | 'maximum' | 'custom'
@@ -210,6 +215,7 @@ export const defaultConfig: Config = {
   agent: {
     hostName: null,
     libvirtUri: 'qemu:///system',
+    instancesDirectory: null,
     virtType: 'auto',
     cpuMode: 'auto',
     cpuModel: null,

@@ -108,12 +108,15 @@ async function realHost({ config, state, images, clock, log }: AgentsOptions): P
     clock,
     log: log.child({ room: 'libvirt' }),
   })
+  const hostName = config.agent.hostName ?? hostname()
   return {
-    hostName: config.agent.hostName ?? hostname(),
+    hostName,
     hostId: hostIdentity(state.hostIdFile),
     hypervisor,
     disks: createFileDisks({
-      directory: state.agent,
+      directory: config.agent.instancesDirectory ?? state.agent,
+      host: hostName,
+      shared: config.agent.instancesDirectory !== null,
       images,
       clock,
       log,
@@ -136,7 +139,7 @@ function simulatedHost({ config, clock }: AgentsOptions, peers: SimulatedPeers, 
       name: hostName,
       peers,
     }),
-    disks: createSimulatedDisks(),
+    disks: createSimulatedDisks({ host: hostName }),
     machine: simulatedMachine(),
   }
 }

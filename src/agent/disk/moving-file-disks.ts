@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { access, chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, chmod, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LodgeError } from '../../base/errors.ts'
 import type { ServerSpec } from '../../model/server-spec.ts'
@@ -8,12 +8,16 @@ import { arrivedWith, diskRecordName, readDiskRecord, writeDiskRecord } from './
 import type { ServerDisks } from './disks.ts'
 import type { BaseImage, ImageCache } from './image-cache.ts'
 import type { ImageTool } from './image-tool.ts'
-import type { MovingDisks } from './moving-disks.ts'
+import type { Expected, MovingDisks } from './moving-disks.ts'
+import { readOwnerMark, writeOwnerMark } from './owner-mark.ts'
+import type { Ownership } from './ownership.ts'
 import { writeSparse } from './write-sparse.ts'
 
 export interface MovingFileDisksOptions {
+  host: string
   /** Of all servers' disks. */
   directory: string
+  ownership: Ownership
   /** Of the server's own disks. */
   directoryOf(serverId: string): string
   /** A server's disks in such a directory, as users of them see them. */
@@ -36,14 +40,19 @@ const arrivalName = 'arrival.json'
 const diskNames = new Set(['disk', 'disk.eph0', 'disk.swap'])
 /** The flattened root disk on its way out. */
 const flatName = 'disk.flat'
-const directoryMode = 0o711
 
-/** Moving disks as directories beside the server's own: `<id>_incoming` and, under Nova's name, `<id>_resize`. */
+/** Where disks arrive, of a server with that directory. */
+export const incomingOf = (directory: string): string => `${directory}_incoming`
+
+/**
+ * Moving disks as directories beside the server's own: `<id>_incoming` and, under Nova's name, `<id>_resize`. On storage
+ * that both hosts see, each of them is one host's.
+ */
 export function createMovingFileDisks(
   options: MovingFileDisksOptions,
 ): MovingDisks & { /** Directories of disks that were put aside. */ asides(): Promise<string[]> } {
-  const { directoryOf, cache, tool } = options
-  const incomingOf = (serverId: string): string => `${directoryOf(serverId)}_incoming`
+  const { host, directoryOf, ownership, cache, tool } = options
+  const comingOf = (serverId: string): string => incomingOf(directoryOf(serverId))
   const asideOf = (serverId: string): string => `${directoryOf(serverId)}${asideSuffix}`
 
   const withBase = <T>(
@@ -65,6 +74,24 @@ export function createMovingFileDisks(
     }
   }
 
+  const isOurRecord = async (directory: string): Promise<boolean> =>
+    (await ownership.isOurs(directory)) && (await readDiskRecord(directory)) !== undefined
+
+  /** Whether another host's disks of the server are seen from here, and what of them the flavor changes. */
+  async function sharedWith(
+    spec: ServerSpec,
+    flat: boolean,
+    signal: AbortSignal,
+  ): Promise<Expected['shared']> {
+    const directory = directoryOf(spec.id)
+    if ((await ownership.otherOwner(directory)) === undefined) return null
+    const recorded = await readDiskRecord(directory)
+    if (!recorded) return null
+    // Without their image they stay as they are only if they never had one.
+    if (flat) return recorded.some(({ backing }) => backing !== null) ? 'copy' : sameDisks(recorded, spec)
+    return await withBase(spec, signal, async (base) => sameDisks(recorded, spec, base))
+  }
+
   return {
     async asides() {
       const names = await readdir(options.directory)
@@ -72,18 +99,19 @@ export function createMovingFileDisks(
     },
 
     async expect(spec, migrationId, signal) {
-      const directory = incomingOf(spec.id)
+      const directory = comingOf(spec.id)
+      // Whoever it was for: a server goes one way at a time.
       await rm(directory, { recursive: true, force: true })
       const flat = !(await hasBase(spec, signal))
-      await mkdir(directory, { recursive: true, mode: directoryMode })
+      await ownership.make(directory)
       const arrival: Arrival = { migrationId, flat }
       await writeFile(join(directory, arrivalName), JSON.stringify(arrival), { mode: 0o600 })
-      return { flat: arrival.flat }
+      return { flat, shared: await sharedWith(spec, flat, signal) }
     },
 
     async receive({ serverId, name, sizeBytes }, data) {
       if (!diskNames.has(name)) throw new LodgeError('badRequest', 'There is no disk of such a name')
-      const path = join(incomingOf(serverId), name)
+      const path = join(comingOf(serverId), name)
       const part = `${path}.part`
       try {
         const written = await writeSparse(part, data, sizeBytes)
@@ -100,7 +128,11 @@ export function createMovingFileDisks(
       const directory = directoryOf(spec.id)
       if ((await arrivedWith(directory)) === migrationId)
         return options.placed(directory, (await readDiskRecord(directory))!)
-      const incoming = incomingOf(spec.id)
+      if (await wasHandedOver(directory, migrationId)) {
+        await rm(comingOf(spec.id), { recursive: true, force: true })
+        return options.placed(directory, (await readDiskRecord(directory))!)
+      }
+      const incoming = comingOf(spec.id)
       const arrival = await readArrival(incoming)
       if (arrival?.migrationId !== migrationId || !(await exists(join(incoming, 'disk'))))
         throw new LodgeError('notFound', 'The disks of the server have not arrived')
@@ -119,27 +151,35 @@ export function createMovingFileDisks(
     },
 
     async arrivalOf(serverId) {
-      const incoming = incomingOf(serverId)
+      const incoming = comingOf(serverId)
       return (await exists(join(incoming, 'disk'))) ? (await readArrival(incoming))?.migrationId : undefined
     },
 
-    cameWith: async (serverId, migrationId) => (await arrivedWith(directoryOf(serverId))) === migrationId,
+    async cameWith(serverId, migrationId) {
+      const directory = directoryOf(serverId)
+      if (!(await ownership.isOurs(directory))) return false
+      return (await arrivedWith(directory)) === migrationId || (await wasHandedOver(directory, migrationId))
+    },
 
     async discard(serverId, migrationId) {
-      const incoming = incomingOf(serverId)
+      const incoming = comingOf(serverId)
       const arrival = await readArrival(incoming)
       const whole = await arrivedWith(incoming)
       if (arrival?.migrationId === migrationId || whole === migrationId)
         await rm(incoming, { recursive: true, force: true })
       const directory = directoryOf(serverId)
-      if ((await arrivedWith(directory)) === migrationId)
+      if (!(await ownership.isOurs(directory))) return
+      const mark = await readOwnerMark(directory)
+      if (mark?.movedWith === migrationId && mark.takenFrom !== undefined)
+        await writeOwnerMark(directory, { host: mark.takenFrom })
+      else if ((await arrivedWith(directory)) === migrationId)
         await rm(directory, { recursive: true, force: true })
     },
 
     async putAside(serverId) {
       const [directory, aside] = [directoryOf(serverId), asideOf(serverId)]
-      if (await readDiskRecord(aside)) return
-      if (!(await readDiskRecord(directory)))
+      if (await isOurRecord(aside)) return
+      if (!(await isOurRecord(directory)))
         throw new LodgeError('notFound', `This host has no disks of the server ${serverId}.`)
       await rm(aside, { recursive: true, force: true })
       await rename(directory, aside)
@@ -147,7 +187,7 @@ export function createMovingFileDisks(
 
     async putBack(serverId) {
       const [directory, aside] = [directoryOf(serverId), asideOf(serverId)]
-      if (!(await readDiskRecord(aside))) return false
+      if (!(await isOurRecord(aside))) return takeBack(directory)
       if (await readDiskRecord(directory))
         throw new LodgeError('conflict', `The server ${serverId} has other disks on this host by now.`)
       await rm(directory, { recursive: true, force: true })
@@ -158,13 +198,14 @@ export function createMovingFileDisks(
 
     async forgetAside(serverId) {
       const aside = asideOf(serverId)
+      if (!(await ownership.isOurs(aside))) return
       await rm(join(aside, diskRecordName), { force: true })
       await rm(aside, { recursive: true, force: true })
     },
 
     async outgoing(serverId, flat, signal) {
       const aside = asideOf(serverId)
-      const recorded = await readDiskRecord(aside)
+      const recorded = (await isOurRecord(aside)) ? await readDiskRecord(aside) : undefined
       if (!recorded) throw new LodgeError('notFound', `No disks of the server ${serverId} were put aside.`)
       const root = recorded.find(({ role }) => role === 'root')!
       if (flat) {
@@ -181,12 +222,26 @@ export function createMovingFileDisks(
           const { size } = await stat(file)
           return {
             name,
+            file,
             sizeBytes: size,
             open: () => createReadStream(file, { highWaterMark: 2 ** 20, signal }),
           }
         }),
       )
     },
+  }
+
+  async function wasHandedOver(directory: string, migrationId: string): Promise<boolean> {
+    const mark = await readOwnerMark(directory)
+    return mark?.host === host && mark.movedWith === migrationId
+  }
+
+  /** What was handed to another host, for a move that came to nothing. */
+  async function takeBack(directory: string): Promise<boolean> {
+    const mark = await readOwnerMark(directory)
+    if (mark?.takenFrom !== host || mark.movedWith === undefined || mark.host === host) return false
+    await writeOwnerMark(directory, { host })
+    return true
   }
 
   /** Brings the disks that came to what the flavor wants. */
@@ -218,6 +273,18 @@ export function createMovingFileDisks(
     }
     return planned
   }
+}
+
+/** @returns whether a server of that kind has disks of the very sizes that are on record */
+function sameDisks(recorded: PlannedDisk[], spec: ServerSpec, base?: BaseImage): 'keep' | 'copy' {
+  const root = recorded.find(({ role }) => role === 'root')!
+  const stand: BaseImage = base ?? { file: '', format: 'qcow2', virtualSizeBytes: root.sizeBytes }
+  const planned = planDisks(spec, stand)
+  const sizes = (disks: PlannedDisk[]): string => disks.map((disk) => `${disk.name} ${disk.sizeBytes}`).join()
+  const free = spec.flavor.rootGiB === 0
+  return sizes(planned.map((disk) => (free && disk.role === 'root' ? root : disk))) === sizes(recorded)
+    ? 'keep'
+    : 'copy'
 }
 
 function assertGrows(disk: PlannedDisk, bytes: number): void {
