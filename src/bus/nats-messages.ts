@@ -32,12 +32,18 @@ export function decodeQuery(data: Uint8Array): Query {
   return message as unknown as Query
 }
 
-const reportTypes: ReadonlySet<unknown> = new Set<Report['type']>(['host', 'power', 'census'])
+/** A record, so that the compiler sees when one is missing. */
+const reportTypes: Record<Report['type'], true> = {
+  host: true,
+  power: true,
+  census: true,
+  'migration-progress': true,
+}
 
 /** @throws LodgeError badRequest for what is no report, notImplemented for one of a newer agent */
 export function decodeReport(data: Uint8Array): Report {
   const message = decodeObject(data)
-  if (message['version'] !== 1 || !reportTypes.has(message['type']))
+  if (message['version'] !== 1 || !Object.hasOwn(reportTypes, String(message['type'])))
     throw new LodgeError(
       'notImplemented',
       `A report ${String(message['type'])} of version ${String(message['version'])} is not known here: update the controllers before the agents`,

@@ -5,7 +5,8 @@ import type { Report } from '../contract/report.ts'
  * Who speaks where:
  *
  *   lodge.v1.agent.<host>.command|query|presence    controllers to one agent; the last, an agent to its own like
- *   lodge.v1.report.<host>.host|power|census        one agent to the controllers
+ *   lodge.v1.report.<host>.host|power|census|migration-progress
+ *                                                   one agent to the controllers
  *   _INBOX.agent.<host>.>                           answers to an agent
  *
  * `<host>` is two tokens: `host.<name>`, or `simulated.<number>`, so that one credential can be given for a whole
@@ -29,7 +30,7 @@ export const agentInbox = (host: string): string =>
 
 /** The host that a report's subject speaks for; undefined for subjects of other forms. */
 export function hostOfReport(subject: string): string | undefined {
-  const [, kind, name] = /^lodge\.v1\.report\.(host|simulated)\.([^.]+)\.[a-z]+$/.exec(subject) ?? []
+  const [, kind, name] = /^lodge\.v1\.report\.(host|simulated)\.([^.]+)\.[a-z-]+$/.exec(subject) ?? []
   if (name === undefined) return undefined
   return kind === 'simulated' ? `simulated-${name}` : decodeToken(name)
 }

@@ -27,7 +27,7 @@ const controllers = 'controllers'
 
 /**
  * The bus over NATS. The connection reconnects by itself; while it is gone, sends wait, questions fail, heartbeats
- * are dropped, and of other reports the newest is kept for the moment at which it is back.
+ * and progress are dropped, and of other reports the newest is kept for the moment at which it is back.
  */
 export function createNatsBus({ connection, log, patience }: NatsBusOptions): NatsBus {
   let online = true
@@ -115,9 +115,9 @@ export function createNatsBus({ connection, log, patience }: NatsBusOptions): Na
     },
     async report(report) {
       if (connected()) return publish(report)
-      if (report.type === 'host' || connection.isClosed())
+      if (report.type === 'host' || report.type === 'migration-progress' || connection.isClosed())
         throw new LodgeError('unavailable', 'There is no connection to NATS')
-      const key = `${report.host} ${report.type === 'power' ? report.serverId : ''}`
+      const key = `${report.host} ${report.type} ${report.type === 'power' ? report.serverId : ''}`
       kept.delete(key)
       kept.set(key, report)
     },

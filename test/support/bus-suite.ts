@@ -187,6 +187,11 @@ export function testBus(side: string, open: () => Promise<BusSide>): void {
         at,
         servers: [],
       }))
+      const about = { version: 1, host, serverId: 'one' } as const
+      sent.push(
+        { ...about, type: 'power', at: 20, powerState: 1, cause: 'started' },
+        { ...about, type: 'migration-progress', at: 21, migrationId: 'two', postCopy: false, progress: {} },
+      )
       for (const report of sent) await at.agents.report(report)
       const of = (all: Report[]): Report[] => all.filter((report) => report.host === host)
       for (const end = Date.now() + 5_000; of(also).length < sent.length && Date.now() < end;) await delay(5)
