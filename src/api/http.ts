@@ -181,6 +181,8 @@ async function notFound(
   }
 }
 
+const retryAfterSeconds = 2
+
 /** Answers with a fault. What is our defect goes to the log with its cause, and the client learns the request id. */
 function fail(services: ApiServices, request: FastifyRequest, reply: FastifyReply, thrown: unknown): void {
   const error = lodgeErrorOf(thrown)
@@ -203,6 +205,8 @@ function fail(services: ApiServices, request: FastifyRequest, reply: FastifyRepl
     const root = serviceRootUrl(services.config, allServices.identity, request.headers.host)
     reply.header('www-authenticate', `Keystone uri="${root}"`)
   }
+  // What is away comes back in seconds: the store, or this process after a restart.
+  if (error.status === 503) reply.header('retry-after', String(retryAfterSeconds))
   reply
     .code(error.status)
     .header('content-type', 'application/json')

@@ -85,6 +85,7 @@ export interface Config {
     defaultScheduleZone: string | null
   }
   conductor: {
+    /** What a controller that died was doing is taken over after so long, and half of it again at most. */
     leaseSeconds: number
     buildTimeoutSeconds: number
     actionTimeoutSeconds: number
@@ -204,7 +205,7 @@ export const defaultConfig: Config = {
     assumedBandwidthMiBps: 100,
   },
   conductor: {
-    leaseSeconds: 60,
+    leaseSeconds: 15,
     buildTimeoutSeconds: 600,
     actionTimeoutSeconds: 900,
     migrationTimeoutSeconds: 86_400,

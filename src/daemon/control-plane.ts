@@ -12,11 +12,12 @@ import { networkRoutes } from '../api/network/routes.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Config } from '../base/config.ts'
 import { LodgeError, messageOf } from '../base/errors.ts'
-import { newUuid } from '../base/ids.ts'
 import type { Logger } from '../base/logging.ts'
 import type { Bus } from '../bus/bus.ts'
 import { createConductor } from '../conductor/conductor.ts'
+import { releaseLeases } from '../store/actions.ts'
 import { bootstrap } from './bootstrap.ts'
+import { nextConductorIdentity } from './conductor-identity.ts'
 import { createImageFiles, type ImageStore } from './image-files.ts'
 import { openStore } from './open-store.ts'
 import type { StateDirectory } from './state-directory.ts'
@@ -54,13 +55,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<{
     if (recovered.requeued + recovered.removed > 0)
       log.info(recovered, 'cleaned up after uploads that did not end')
   }
+  const { id, former } = nextConductorIdentity(state.conductorIdFile)
+  if (former !== undefined && !alone) await releaseLeases(store.db, former)
   const conductor = createConductor({
     store,
     bus,
     clock,
     config,
     log: log.child({ room: 'conductor' }),
-    id: newUuid(),
+    id,
     takeOverAll: alone,
   })
   await conductor.start()

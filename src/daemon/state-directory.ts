@@ -10,6 +10,8 @@ export interface StateDirectory {
   /** Data of the image service. */
   images: string
   cloudsFile: string
+  /** Who this controller's conductor was at its last start. */
+  conductorIdFile: string
   /** The host's own part: journal, image cache, servers' disks. */
   agent: string
   journal: string
@@ -25,6 +27,7 @@ export function stateDirectory(root: string): StateDirectory {
     lock: at('lock.db'),
     images: at('images'),
     cloudsFile: at('clouds.yaml'),
+    conductorIdFile: at('conductor-id'),
     agent: at('agent'),
     journal: at('agent', 'journal.db'),
     hostIdFile: at('agent', 'host-id'),

@@ -1,4 +1,4 @@
-/** `lodge up` as a process of its own, for tests that kill it and for clients that speak to it over HTTP. */
+/** `lodge up` or `lodge controller` as a process, for tests that kill it and for clients that speak to it over HTTP. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
@@ -6,6 +6,8 @@ import { LodgeError } from '../../src/base/errors.ts'
 import { until } from './until.ts'
 
 export interface LodgeProcessOptions {
+  /** What is run; `up` unless told. */
+  command?: 'up' | 'controller'
   state: string
   port: number
   /** Further words of the command line, such as `--simulate 4` or `--libvirt-uri URI`. */
@@ -43,8 +45,9 @@ const main = join(import.meta.dirname, '../../src/main.ts')
 export async function startLodge(options: LodgeProcessOptions): Promise<LodgeProcess> {
   const url = `http://127.0.0.1:${options.port}`
   const logFile = options.logFile ?? `${options.state}.log`
+  const command = options.command ?? 'up'
   const words = [
-    'up',
+    command,
     '--state',
     options.state,
     '--listen',
@@ -60,10 +63,10 @@ export async function startLodge(options: LodgeProcessOptions): Promise<LodgePro
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
 
   try {
-    await until('lodge up to answer', 120_000, async () => {
+    await until(`lodge ${command} to answer`, 120_000, async () => {
       options.signal?.throwIfAborted()
       if (hasEnded(child))
-        throw new LodgeError('unavailable', `lodge up ended with ${child.exitCode}; see ${logFile}`)
+        throw new LodgeError('unavailable', `lodge ${command} ended with ${child.exitCode}; see ${logFile}`)
       return fetch(`${url}/identity/v3`).then(
         (answer) => answer.ok,
         () => false,
