@@ -21,6 +21,7 @@ import { followed } from './follow-guest.ts'
 import { createIntake } from './intake.ts'
 import { describeHost } from './inventory.ts'
 import type { Journal } from './journal.ts'
+import { endGuestsOnLostDisks, lostDisksEveryMs } from './lost-disks.ts'
 import type { Machine } from './machine.ts'
 import { createMigrations } from './migrations.ts'
 import { createPowerReports } from './power-reports.ts'
@@ -259,6 +260,10 @@ export function createAgent(options: AgentOptions): Agent {
       if (awaiting) await count()
     })
     repeat({ clock, ms: config.reconcileSeconds * 1000, seed: hostName, signal: stopped.signal }, count)
+    if (disks.shared) {
+      const look = safely('looking for lost disks', () => endGuestsOnLostDisks(context, journal))
+      repeat({ clock, ms: lostDisksEveryMs, seed: hostName, signal: stopped.signal }, look)
+    }
     if (config.imageCacheHours > 0)
       repeat({ clock, ms: hourMs, seed: hostName, signal: stopped.signal }, sweepImages)
   }

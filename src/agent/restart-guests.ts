@@ -41,6 +41,11 @@ async function startOne(
 ): Promise<void> {
   const spec = journal.spec(serverId)
   if (!spec) return
+  if ((await context.disks.lost([serverId])).length > 0)
+    return context.log.warn(
+      { server: serverId },
+      "not started after a boot: its disks are another host's by now",
+    )
   const command: Command<'start'> = {
     version: 1,
     id: `boot-${serverId}`,

@@ -6,10 +6,16 @@ import type { DiskOffer } from './disk-transfer.ts'
 
 /** What a controller may ask of an agent: for each verb what goes in and what comes back. */
 export interface CommandTable {
-  /** Builds the server's disks and domain and starts it. Ends with the guest running. */
-  spawn: { params: { spec: ServerSpec }; result: SpawnResult }
-  /** Removes domain, disks, and all that the host keeps of the server. Succeeds if there is nothing. */
-  destroy: { params: object; result: object }
+  /**
+   * Builds the server's disks and domain and starts it. Ends with the guest running. `takeFrom`: the host that it is
+   * evacuated from, whose disks of it are used as they are where both hosts see them.
+   */
+  spawn: { params: { spec: ServerSpec; takeFrom?: string }; result: SpawnResult }
+  /**
+   * Removes domain, disks, and all that the host keeps of the server; disks that are another host's are left alone.
+   * `returnTo`: the server is that host's. Disks that were taken from it are given back. Succeeds if there is nothing.
+   */
+  destroy: { params: { returnTo?: string }; result: object }
   /** Starts a stopped server from a domain definition made anew. */
   start: { params: { spec: ServerSpec }; result: ServerResult }
   /** Asks the guest to shut down and, after the timeout, cuts the power. Succeeds if it is off already. */

@@ -10,6 +10,11 @@ export interface DiskOffer {
   secret: string
   /** The receiver does not have the image below the root disk: the disk is to be sent as one that stands alone. */
   flat: boolean
+  /**
+   * The receiver sees the disks of the server where they are. `keep`: they only need to be handed over; `copy`: they are
+   * to be copied to where it expects them, without being sent. Nothing or null: they are to be sent.
+   */
+  shared?: 'keep' | 'copy' | null
 }
 
 /** One file on its way. */

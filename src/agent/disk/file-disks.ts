@@ -79,7 +79,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     cache,
   }
   const moving = createMovingFileDisks({ ...common, make, tool })
-  const sharing = createSharedFileDisks({ ...common, outgoing: moving.outgoing })
+  const sharing = createSharedFileDisks({ ...common, shared, outgoing: moving.outgoing })
 
   return {
     ...moving,
@@ -88,8 +88,7 @@ export function createFileDisks(options: FileDisksOptions): Disks {
 
     async prepare(spec, signal, takeFrom) {
       const directory = directoryOf(spec.id)
-      if (takeFrom !== undefined && (await ownership.otherOwner(directory)) === takeFrom)
-        await writeOwnerMark(directory, { host, takenFrom: takeFrom })
+      if (takeFrom !== undefined) await takeOver(directory, takeFrom)
       const recorded = (await ownership.isOurs(directory)) ? await readDiskRecord(directory) : undefined
       if (recorded) {
         const whole = await assertWhole(directory, directIo, recorded, spec)
@@ -153,6 +152,13 @@ export function createFileDisks(options: FileDisksOptions): Disks {
     },
 
     readConsole: (serverId, length) => readConsoleLog(consoleLogPath(serverId), length),
+  }
+
+  /** Also from a host that had them for an evacuation that came to nothing. */
+  async function takeOver(directory: string, from: string): Promise<void> {
+    const mark = await readOwnerMark(directory)
+    if (mark && mark.host !== host && (mark.host === from || mark.takenFrom === from))
+      await writeOwnerMark(directory, { host, takenFrom: from })
   }
 
   /** Of all hosts that work in the directory. */

@@ -305,7 +305,8 @@ async function virtualSizeOf(file: string): Promise<number> {
   return Number(header.readBigUInt64BE(24))
 }
 
-async function readArrival(directory: string): Promise<Arrival | undefined> {
+/** What is expected in such a directory. */
+export async function readArrival(directory: string): Promise<Arrival | undefined> {
   try {
     return JSON.parse(await readFile(join(directory, arrivalName), 'utf8')) as Arrival
   } catch (error) {

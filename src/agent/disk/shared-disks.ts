@@ -6,6 +6,8 @@ import type { ServerDisks } from './disks.ts'
  * a guest on them, changes them or removes them. Where a server changes its host, the mark does.
  */
 export interface SharedDisks {
+  /** Other hosts may see the disks here. */
+  readonly shared: boolean
   /** Leaves a file where the disks of servers are, by which another host finds out whether it sees the same. */
   leaveProbe(name: string): Promise<string>
   /** Whether this host sees the file that another has left at `path`, as its own of that name. */
@@ -21,7 +23,9 @@ export interface SharedDisks {
   take(serverId: string): Promise<void>
   /** Of these servers those whose disks are here and belong to another host. */
   lost(serverIds: readonly string[]): Promise<string[]>
-  /** Gives the disks, nobody is using, to the host that they move to. To be done by their owner, and repeatable. */
+  /** Whether what another host has made ready for that migration is seen from here. */
+  seesArrival(serverId: string, migrationId: string): Promise<boolean>
+  /** Gives the disks, which nobody uses now, to the host that they move to. To be done by their owner, and repeatable. */
   handOver(serverId: string, to: string, migrationId: string): Promise<void>
   /** Copies what was put aside into what the other host expects, for a move that changes the disks. */
   copyAside(serverId: string, flat: boolean, signal: AbortSignal): Promise<void>

@@ -6,7 +6,7 @@ import { readDiskRecord } from './disk-record.ts'
 import type { ServerDisks } from './disks.ts'
 import type { ImageCache } from './image-cache.ts'
 import type { MovingDisks } from './moving-disks.ts'
-import { incomingOf } from './moving-file-disks.ts'
+import { incomingOf, readArrival } from './moving-file-disks.ts'
 import { checkedStagingName } from './names.ts'
 import { readOwnerMark, writeOwnerMark } from './owner-mark.ts'
 import type { Ownership } from './ownership.ts'
@@ -14,6 +14,7 @@ import type { SharedDisks } from './shared-disks.ts'
 
 export interface SharedFileDisksOptions {
   host: string
+  shared: boolean
   /** Of all servers' disks. */
   directory: string
   directoryOf(serverId: string): string
@@ -29,6 +30,8 @@ export function createSharedFileDisks(options: SharedFileDisksOptions): SharedDi
   const probePath = (name: string): string => join(options.directory, `probe-${checkedStagingName(name)}`)
 
   return {
+    shared: options.shared,
+
     async leaveProbe(name) {
       const path = probePath(name)
       await mkdir(dirname(path), { recursive: true })
@@ -59,6 +62,9 @@ export function createSharedFileDisks(options: SharedFileDisksOptions): SharedDi
       const owners = await Promise.all(serverIds.map((id) => ownership.otherOwner(directoryOf(id))))
       return serverIds.filter((_, index) => owners[index] !== undefined)
     },
+
+    seesArrival: async (serverId, migrationId) =>
+      (await readArrival(incomingOf(directoryOf(serverId))))?.migrationId === migrationId,
 
     async handOver(serverId, to, migrationId) {
       const directory = directoryOf(serverId)

@@ -7,10 +7,12 @@ import type { SimulatedStorage } from './simulated-storage.ts'
 export function createSharedSimulatedDisks(
   host: string,
   { servers, probes, incoming }: SimulatedStorage,
+  shared: boolean,
   outgoing: MovingDisks['outgoing'],
 ): SharedDisks {
   const pathOf = (name: string): string => `/simulated/servers/probe-${name}`
   return {
+    shared,
     async leaveProbe(name) {
       probes.add(pathOf(name))
       return pathOf(name)
@@ -28,6 +30,7 @@ export function createSharedSimulatedDisks(
     },
     lost: async (serverIds) =>
       serverIds.filter((id) => servers.has(id) && servers.get(id)!.mark.host !== host),
+    seesArrival: async (serverId, migrationId) => incoming.get(serverId)?.migrationId === migrationId,
     async handOver(serverId, to, migrationId) {
       const server = servers.get(serverId)
       if (server?.mark.host === to && server.mark.movedWith === migrationId) return

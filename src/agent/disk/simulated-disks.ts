@@ -34,7 +34,7 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
   const { host = 'simulated', storage = createSimulatedStorage() } = options
   const { servers } = storage
   const moving = createMovingSimulatedDisks(host, storage, plan)
-  const sharing = createSharedSimulatedDisks(host, storage, moving.outgoing)
+  const sharing = createSharedSimulatedDisks(host, storage, options.storage !== undefined, moving.outgoing)
   const ownServer = (serverId: string): SimulatedServer | undefined => {
     const server = servers.get(serverId)
     return server?.mark.host === host ? server : undefined
@@ -60,7 +60,7 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
     async prepare(spec, signal, takeFrom) {
       signal?.throwIfAborted()
       const known = servers.get(spec.id)
-      if (known && known.mark.host === takeFrom) known.mark = { host, takenFrom: takeFrom }
+      if (known && takeFrom !== undefined && isOf(known, takeFrom)) known.mark = { host, takenFrom: takeFrom }
       if (known && known.mark.host !== host)
         throw new LodgeError('conflict', `The disks of the server are those of host ${known.mark.host}.`)
       if (known) return structuredClone(known.disks)
@@ -118,6 +118,9 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
     },
   }
 }
+
+const isOf = ({ mark }: SimulatedServer, host: string): boolean =>
+  mark.host === host || mark.takenFrom === host
 
 function bootMessages({ id, name, hostname, flavor }: ServerSpec): string {
   return [

@@ -2,11 +2,14 @@ import { powerState } from '../../model/server-state.ts'
 import { cutPower, isKind } from './domain-power.ts'
 import type { VerbContext } from './verb.ts'
 
-/** Takes domain and disks of a server from the host, whatever there is of them. */
-export async function removeServer(context: VerbContext, serverId: string): Promise<void> {
+/**
+ * Takes domain and disks of a server from the host, whatever there is of them that is its own. `returnTo`: the host whose
+ * server it is, which gets disks back that were taken from it.
+ */
+export async function removeServer(context: VerbContext, serverId: string, returnTo?: string): Promise<void> {
   await context.offers.withdraw(serverId)
   await removeDomain(context, serverId)
-  await context.disks.remove(serverId)
+  await context.disks.remove(serverId, returnTo)
 }
 
 /** Takes the domain of a server from the host, if there is one, whatever its guest does. */

@@ -59,7 +59,7 @@ const spawn: Step = {
   command: async (scene) => ({
     host: destOf(scene),
     verb: 'spawn',
-    params: { spec: await specOf(scene) },
+    params: { spec: await specOf(scene), takeFrom: soFar(scene).source! },
   }),
   leave: async (trx, scene, result) => {
     const { powerState: power, machineType, rootDeviceName } = result as SpawnResult
@@ -74,7 +74,11 @@ const spawn: Step = {
     return { ...change, progress: { arrived: true } }
   },
   undo: {
-    command: async (scene) => ({ host: destOf(scene), verb: 'destroy', params: {} }),
+    command: async (scene) => ({
+      host: destOf(scene),
+      verb: 'destroy',
+      params: { returnTo: soFar(scene).source! },
+    }),
     barrier: true,
     write: async (_trx, _scene, result) => ({ progress: result !== undefined ? {} : { stuck: true } }),
   },
@@ -100,8 +104,8 @@ const stop: Step = {
 }
 
 /**
- * Builds the server of a dead host anew on another: REBUILD → ACTIVE, or SHUTOFF where that is asked for or was so
- * before. What lies on the dead host is destroyed when that comes back, before it does anything else; the migration
+ * Builds the server of a dead host anew on another, or brings it to life there with the disks it had where both hosts see
+ * them: REBUILD → ACTIVE, or SHUTOFF where that is asked for or was so before. What lies on the dead host is destroyed when that comes back, before it does anything else; the migration
  * says so until then. A failure ends in ERROR, with nothing left on the new host.
  */
 export const evacuateAction: ActionDefinition = {

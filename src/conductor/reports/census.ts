@@ -125,7 +125,8 @@ async function remove(
       host: report.host,
       serverId: server.id,
       verb: 'destroy',
-      params: {},
+      // On shared storage this host may have taken over the disks for an evacuation that came to nothing.
+      params: server.deletedAt === null && server.host !== null ? { returnTo: server.host } : {},
       requestId: 'census',
     })
     if (!outcome.ok) context.log.warn({ ...facts, fault: outcome.fault.message }, 'removing it failed')

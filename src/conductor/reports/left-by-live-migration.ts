@@ -9,8 +9,8 @@ import type { Db } from '../../store/store.ts'
 
 /**
  * Whether what a host has of a server that is elsewhere was left there by its last live migration from or to this host:
- * by one that came about, or the disks of one that did not. Disks that both hosts see are never left over, and a guest
- * that lives where a failed migration should have brought it is not for a rule to end.
+ * by one that came about, or the disks of one that did not. A guest that lives where a failed migration should have
+ * brought it is not for a rule to end. Disks that both hosts see belong to the one that has the server, and stay.
  */
 export async function isLeftByLiveMigration(
   db: Db,
@@ -25,5 +25,5 @@ export async function isLeftByLiveMigration(
   if (lives && last.status !== 'completed') return false
   const action = await getActionByRequest(db, server.id, last.requestId)
   const needs = action?.progress['needs'] as MigrationNeeds | undefined
-  return needs?.sharedStorage === false
+  return needs !== undefined
 }
