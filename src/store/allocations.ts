@@ -40,7 +40,7 @@ async function claimUncontended(
   now: number,
 ): Promise<string | null> {
   const { vcpus, memoryMiB, diskGiB } = resources
-  const { rows } = await sql<{ host: string }>`
+  const { rows } = await sql<{ host: string }>`/* often */
     with free as (
       select name from hosts
       where name = any(${hosts}::text[]) and ${fits(resources)}

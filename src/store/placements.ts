@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely'
+import { sql, type Selectable } from 'kysely'
 import type { Placement, PlacementReasons } from '../model/placement.ts'
 import type { PlacementsTable } from './schema.ts'
 import type { Db } from './store.ts'
@@ -8,16 +8,10 @@ export async function insertPlacement(
   trx: Db,
   placement: Omit<Placement, 'number' | 'createdAt'> & { now: number },
 ): Promise<void> {
-  await trx
-    .insertInto('placements')
-    .values({
-      request_id: placement.requestId,
-      server_id: placement.serverId,
-      chosen_host: placement.chosenHost,
-      reasons_json: JSON.stringify(placement.reasons),
-      created_at: placement.now,
-    })
-    .execute()
+  const { requestId, serverId, chosenHost, reasons, now } = placement
+  await sql`/* often */
+    insert into placements (request_id, server_id, chosen_host, reasons_json, created_at)
+    values (${requestId}, ${serverId}, ${chosenHost}, ${JSON.stringify(reasons)}, ${now})`.execute(trx)
 }
 
 /** The decisions made for a server, oldest first. */

@@ -97,7 +97,7 @@ export interface FleetVersion {
  * host's row nothing can be claimed there any more.
  */
 export async function fleetVersion(db: Db): Promise<FleetVersion> {
-  const { rows } = await sql<Record<string, number | null>>`
+  const { rows } = await sql<Record<string, number | null>>`/* often */
     select (select max(updated_at) from services) as services_at,
       (select max(number) from services) as newest_service,
       (select max(coalesce(updated_at, created_at)) from aggregates) as aggregates_at,
