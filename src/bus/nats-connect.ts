@@ -6,8 +6,10 @@ import { LodgeError, messageOf } from '../base/errors.ts'
 export interface NatsConnectOptions {
   /** `nats://host:4222`, or `tls://host:4222`; several with commas. */
   url: string
-  /** A file of credentials; null: the server asks for none. */
+  /** A file of credentials; null: the server asks for none, or they are in `credentials`. */
   credentialsFile: string | null
+  /** The text of such a file. */
+  credentials?: string
   /** Certificates to check the server's with; null: the system's. */
   caFile: string | null
   /** How the server's list of connections calls this one. */
@@ -25,7 +27,8 @@ export async function connectNats(options: NatsConnectOptions): Promise<NatsConn
   const { url, credentialsFile, caFile, inboxPrefix } = options
   const servers = url.split(',').map((one) => one.trim())
   const ca = caFile === null ? undefined : read(caFile).toString('utf8')
-  const credentials = credentialsFile === null ? undefined : read(credentialsFile)
+  const credentials =
+    credentialsFile === null ? options.credentials && Buffer.from(options.credentials) : read(credentialsFile)
   try {
     return await connect({
       servers: servers.map((one) => one.replace(/^(nats|tls):\/\//, '')),

@@ -11,6 +11,8 @@ export interface FleetKeys {
   /** Seeds: whoever has the operator's may change the account, whoever has the account's may add agents. */
   operatorSeed: string
   accountSeed: string
+  /** Of the account in which nats-server itself listens: whoever has it may tell it new claims of accounts. */
+  systemSeed: string
   /** The operator's claims, as they were first written: nats-server takes no others without a restart. */
   operatorJwt: string
 }
@@ -19,29 +21,54 @@ export async function newFleetKeys(): Promise<FleetKeys> {
   const operator = createOperator()
   return {
     operatorSeed: seedText(operator),
-    accountSeed: seedText(createAccount()),
+    accountSeed: newAccountSeed(),
+    systemSeed: newAccountSeed(),
     operatorJwt: await encodeOperator('lodge', operator, {}, v2),
   }
 }
 
-/** The claims that nats-server is configured with. Users in `revoked` (by public key) are refused. */
-export async function serverClaims(
-  keys: FleetKeys,
-  revoked: Record<string, number> = {},
-): Promise<{ operator: string; account: string; accountId: string }> {
-  const operatorKey = fromSeed(bytes(keys.operatorSeed))
-  const accountKey = fromSeed(bytes(keys.accountSeed))
-  return {
-    operator: keys.operatorJwt,
-    account: await encodeAccount(
-      'lodge',
-      accountKey,
-      { limits: { ...unlimited }, ...(Object.keys(revoked).length > 0 && { revocations: revoked }) },
-      { ...v2, signer: operatorKey },
-    ),
-    accountId: accountKey.getPublicKey(),
-  }
+export const newAccountSeed = (): string => seedText(createAccount())
+
+/** An account as nats-server knows it. */
+export interface AccountClaims {
+  id: string
+  jwt: string
 }
+
+/** The account that controllers and agents speak in. Users with a key in `revoked` are refused. */
+export async function fleetAccount(keys: FleetKeys, revoked: readonly string[]): Promise<AccountClaims> {
+  const revocations = Object.fromEntries(revoked.map((key) => [key, forEver]))
+  const more = revoked.length > 0 ? { revocations } : {}
+  return accountClaims('lodge', keys.accountSeed, keys.operatorSeed, more)
+}
+
+/** nats-server's own account, see `FleetKeys.systemSeed`. */
+export const systemAccount = (keys: FleetKeys): Promise<AccountClaims> =>
+  accountClaims('lodge-system', keys.systemSeed, keys.operatorSeed, {})
+
+async function accountClaims(
+  name: string,
+  seed: string,
+  operatorSeed: string,
+  more: object,
+): Promise<AccountClaims> {
+  const key = fromSeed(bytes(seed))
+  const signer = fromSeed(bytes(operatorSeed))
+  const jwt = await encodeAccount(name, key, { limits: { ...unlimited }, ...more }, { ...v2, signer })
+  return { id: key.getPublicKey(), jwt }
+}
+
+/** Credentials that may tell nats-server new claims of that account, and nothing else. */
+export async function systemCredentials(systemSeed: string, accountId: string): Promise<string> {
+  const user = createUser()
+  const allowed = { pub: { allow: [claimsUpdateSubject(accountId)] }, sub: { allow: ['_INBOX.>'] } }
+  const jwt = await encodeUser('controller', user, fromSeed(bytes(systemSeed)), allowed, v2)
+  return text(fmtCreds(jwt, user))
+}
+
+/** Where nats-server takes new claims of an account. */
+export const claimsUpdateSubject = (accountId: string): string =>
+  `$SYS.REQ.ACCOUNT.${accountId}.CLAIMS.UPDATE`
 
 /** A file of credentials that may say and hear everything: for controllers. */
 export async function controllerCredentials(accountSeed: string): Promise<string> {
@@ -110,6 +137,12 @@ const isUserKey = (key: string): boolean => {
 }
 
 const v2 = { algorithm: Algorithms.v2 }
+
+/**
+ * A revocation covers what was issued before that second. A key that is revoked never comes back, and controllers'
+ * clocks may differ: the year 2100.
+ */
+const forEver = 4_102_444_800
 
 /** Absent limits count as zero. */
 const unlimited = {

@@ -19,6 +19,8 @@ export interface NatsBusOptions {
 export interface NatsBus extends Bus {
   /** Resolves when the connection is closed for good: by `close`, or because the server refuses us. */
   readonly closed: Promise<void>
+  /** The connection is back, and the server behind it may be a new one. */
+  onReconnect(listener: () => void): void
   close(): Promise<void>
 }
 
@@ -35,6 +37,7 @@ export function createNatsBus({ connection, log, patience }: NatsBusOptions): Na
   const commands = controllerSide(connection, connected, { ...defaultPatience, ...patience })
   const listeners = new Set<(report: Report) => void>()
   const hearers = new Set<(host: string) => void>()
+  const reconnected = new Set<() => void>()
   const kept = new Map<string, Report>()
   const served = new Set<string>()
 
@@ -51,6 +54,7 @@ export function createNatsBus({ connection, log, patience }: NatsBusOptions): Na
       for (const report of kept.values()) publish(report)
       kept.clear()
       commands.reconnected()
+      for (const listener of reconnected) listener()
     } else if (status.type === 'error') log.warn({ reason: status.error.message }, 'NATS refused something')
   }
   void watch(connection, onStatus)
@@ -76,6 +80,9 @@ export function createNatsBus({ connection, log, patience }: NatsBusOptions): Na
 
   return {
     closed,
+    onReconnect(listener) {
+      reconnected.add(listener)
+    },
     send: (command) => commands.send(command) as Promise<Outcome<typeof command.verb>>,
     ask: (query) => commands.ask(query) as Promise<QueryTable[typeof query.name]['result']>,
     onReport(listener) {

@@ -14,15 +14,14 @@ export const hostRevoke: Command = {
     const [host] = positionals
     if (host === undefined) throw new UsageError('HOST is missing')
     const config = configFromFlags(settings, ['state', 'config', 'log-level'])
-    // The packages of NATS are loaded by the commands that speak with it, and by no other.
-    const { revokeKey } = await import('../daemon/fleet.ts')
     const api = await openCloudApi(stateDirectory(config.stateDirectory).cloudsFile)
-    const { agent } = (await api.call('DELETE', `/lodge/v1/agents/${encodeURIComponent(host)}`)) as {
-      agent: { public_key: string }
-    }
-    const { serverConfig } = await revokeKey(config.stateDirectory, agent.public_key, Date.now())
-    console.log(`Images are refused to ${host} from now on. ${serverConfig} is written anew;`)
-    console.log('with its next reload NATS refuses it too: nats-server --signal reload')
+    const path = `/lodge/v1/agents/${encodeURIComponent(host)}`
+    const { nats_refuses: isRefused } = (await api.call('DELETE', path)) as { nats_refuses: boolean }
+    if (isRefused) console.log(`${host} is shut out: NATS and the controllers refuse its credentials.`)
+    else
+      console.log(
+        `The controllers refuse ${host}. NATS cannot be told now; it will be as soon as it answers.`,
+      )
     return 0
   },
 }

@@ -16,6 +16,7 @@ import type { Logger } from '../base/logging.ts'
 import type { Bus } from '../bus/bus.ts'
 import { createConductor } from '../conductor/conductor.ts'
 import { releaseLeases } from '../store/actions.ts'
+import type { Store } from '../store/store.ts'
 import { bootstrap } from './bootstrap.ts'
 import { nextConductorIdentity } from './conductor-identity.ts'
 import { createImageFiles, type ImageStore } from './image-files.ts'
@@ -35,7 +36,7 @@ export interface ControlPlaneOptions {
   /** Starts what must be there before the first request: the agents of a single process. */
   beforeServing?: (images: ImageStore) => Promise<void>
   /** For agents elsewhere: how they join, and fetch images over HTTP. */
-  doorOf?: (images: ImageStore) => FleetDoor
+  doorOf?: (parts: { images: ImageStore; store: Store }) => FleetDoor
 }
 
 /**
@@ -83,7 +84,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<{
     ask: (query) => bus.ask(query),
     imageFiles: images,
   }
-  const door = options.doorOf?.(images)
+  const door = options.doorOf?.({ images, store })
   const tables = {
     identity: identityRoutes(services),
     compute: computeRoutes(services),

@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { systemClock } from '../base/clock.ts'
 import type { Config } from '../base/config.ts'
 import { LodgeError } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
@@ -9,6 +10,7 @@ import { createNatsBus } from '../bus/nats.ts'
 import { startControlPlane, type Parts } from './control-plane.ts'
 import { createFleetDoor } from './fleet-door.ts'
 import { fleetFiles, readFleetKeys } from './fleet.ts'
+import { keepRevocations } from './revocations.ts'
 import { makeStateDirectory, stateDirectory } from './state-directory.ts'
 import { lockState } from './state-lock.ts'
 import type { Running } from './supervise.ts'
@@ -26,7 +28,8 @@ export interface Controller extends Running {
  * unavailable without NATS, store or port, unauthorized when NATS refuses the credentials
  */
 export async function startController({ config, log }: { config: Config; log: Logger }): Promise<Controller> {
-  if (config.bus.url === null)
+  const { url: natsUrl } = config.bus
+  if (natsUrl === null)
     throw new LodgeError('badRequest', 'A controller speaks to its agents over NATS: set bus.url')
   const parts: Parts = []
   const stop = async (): Promise<void> => {
@@ -39,7 +42,7 @@ export async function startController({ config, log }: { config: Config; log: Lo
     parts.push(() => lock.release())
 
     const connection = await connectNats({
-      url: config.bus.url,
+      url: natsUrl,
       credentialsFile: config.bus.credentialsFile ?? ownCredentials(state.root),
       caFile: config.bus.caFile,
       name: `lodge controller ${hostname()}`,
@@ -56,7 +59,19 @@ export async function startController({ config, log }: { config: Config; log: Lo
       state,
       bus,
       parts,
-      doorOf: (images) => createFleetDoor({ keys, bus: config.bus, images, incoming }),
+      doorOf: ({ images, store }) => {
+        const revocations = keepRevocations({
+          store,
+          keys,
+          stateDirectory: state.root,
+          nats: { url: natsUrl, caFile: config.bus.caFile },
+          clock: systemClock,
+          log: log.child({ room: 'revocations' }),
+        })
+        parts.push(() => revocations.stop())
+        bus.onReconnect(() => revocations.forgotten())
+        return createFleetDoor({ keys, bus: config.bus, images, incoming, revocations })
+      },
     })
     log.info({ url, nats: connection.getServer(), state: state.root }, 'the controller is up')
     const lost = bus.closed.then(() => {

@@ -1,19 +1,24 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { controllerCredentials, newFleetKeys, serverClaims, type FleetKeys } from '../bus/nats-keys.ts'
+import {
+  controllerCredentials,
+  fleetAccount,
+  newAccountSeed,
+  newFleetKeys,
+  systemAccount,
+  type FleetKeys,
+} from '../bus/nats-keys.ts'
 import { LodgeError } from '../base/errors.ts'
 
 /** The fleet's keys on a controller's disk: `<state>/fleet`. Controllers of one fleet have copies of one directory. */
 export interface FleetFiles {
   directory: string
-  /** Both seeds, mode 0600. */
+  /** All seeds, mode 0600. */
   keys: string
   /** The controllers' own credentials, mode 0600. */
   credentials: string
   /** What nats-server is started with. */
   serverConfig: string
-  /** Public keys that count no more, each with the second of its revocation. */
-  revoked: string
 }
 
 export interface ServerSettings {
@@ -31,7 +36,6 @@ export const fleetFiles = (stateDirectory: string): FleetFiles => {
     keys: join(directory, 'keys.json'),
     credentials: join(directory, 'controller.creds'),
     serverConfig: join(directory, 'nats-server.conf'),
-    revoked: join(directory, 'revoked.json'),
   }
 }
 
@@ -42,65 +46,85 @@ export const fleetFiles = (stateDirectory: string): FleetFiles => {
 export async function initFleet(stateDirectory: string, server: ServerSettings): Promise<FleetFiles> {
   const files = fleetFiles(stateDirectory)
   mkdirSync(files.directory, { recursive: true, mode: 0o700 })
-  if (!existsSync(files.keys)) writeWhole(files.keys, `${JSON.stringify(await newFleetKeys(), null, 2)}\n`)
-  const keys = readFleetKeys(stateDirectory)!
+  const keys = await completeKeys(files.keys)
   if (!existsSync(files.credentials))
     writeWhole(files.credentials, await controllerCredentials(keys.accountSeed))
   const { host, port, tls } = server
-  await writeServerConfig(files, keys, {
+  const settings = {
     host,
     port,
     ...(tls && { tls: { cert_file: resolve(tls.certificateFile), key_file: resolve(tls.keyFile) } }),
-  })
+  }
+  await writeServerConfig(files, keys, settings, [])
   return files
 }
 
-/**
- * Writes nats-server's configuration anew without the key. It counts no more once nats-server has read that.
- * @throws LodgeError badRequest when this state directory has no fleet
- */
-export async function revokeKey(stateDirectory: string, publicKey: string, now: number): Promise<FleetFiles> {
+/** Keys that are there stay; what an older Lodge did not make is added. */
+async function completeKeys(path: string): Promise<FleetKeys> {
+  const before = readJson(path) as Partial<FleetKeys> | undefined
+  const keys = before
+    ? { ...before, systemSeed: before.systemSeed ?? newAccountSeed() }
+    : await newFleetKeys()
+  if (!before?.systemSeed) writeWhole(path, `${JSON.stringify(keys, null, 2)}\n`)
+  return checkKeys(keys, path)
+}
+
+/** Has nats-server refuse those keys from its next start on; one that runs is told so over its own connection. */
+export async function writeRevoked(
+  stateDirectory: string,
+  keys: FleetKeys,
+  revoked: readonly string[],
+): Promise<void> {
   const files = fleetFiles(stateDirectory)
-  const keys = readFleetKeys(stateDirectory)
-  if (!keys) throw new LodgeError('badRequest', `There are no keys of a fleet in ${files.directory}`)
-  const revoked = { ...readJson(files.revoked), [publicKey]: Math.floor(now / 1000) }
-  writeWhole(files.revoked, `${JSON.stringify(revoked, null, 2)}\n`)
-  await writeServerConfig(files, keys, readJson(files.serverConfig) ?? {})
-  return files
+  const server = readJson(files.serverConfig)
+  if (server) await writeServerConfig(files, keys, server, revoked)
 }
 
 /** undefined when this state directory has none. @throws LodgeError badRequest for a file of another form */
 export function readFleetKeys(stateDirectory: string): FleetKeys | undefined {
   const path = fleetFiles(stateDirectory).keys
   if (!existsSync(path)) return undefined
-  try {
-    const keys = JSON.parse(readFileSync(path, 'utf8')) as Partial<FleetKeys>
-    const all = [keys.accountSeed, keys.operatorSeed, keys.operatorJwt]
-    if (all.every((value) => typeof value === 'string')) return keys as FleetKeys
-  } catch (cause) {
-    throw new LodgeError('badRequest', `Cannot read the fleet's keys in ${path}`, { cause })
-  }
-  throw new LodgeError('badRequest', `${path} holds no keys of a fleet`)
+  return checkKeys(readJson(path) as Partial<FleetKeys>, path)
+}
+
+function checkKeys(keys: Partial<FleetKeys>, path: string): FleetKeys {
+  const { accountSeed, operatorSeed, operatorJwt, systemSeed } = keys
+  const all = [accountSeed, operatorSeed, operatorJwt, systemSeed]
+  if (all.every((value) => typeof value === 'string')) return keys as FleetKeys
+  throw new LodgeError(
+    'badRequest',
+    `${path} does not hold all keys of a fleet: run lodge fleet init, and start nats-server with what that writes`,
+  )
 }
 
 /**
  * nats-server reads JSON. Agents are not named in it: their claims are signed by the account, so that one joins
  * without a change here. What an operator has added to the file stays.
  */
-async function writeServerConfig(files: FleetFiles, keys: FleetKeys, server: object): Promise<void> {
-  const revoked = readJson(files.revoked) as Record<string, number> | undefined
-  const claims = await serverClaims(keys, revoked)
+async function writeServerConfig(
+  files: FleetFiles,
+  keys: FleetKeys,
+  server: object,
+  revoked: readonly string[],
+): Promise<void> {
+  const [fleet, system] = [await fleetAccount(keys, revoked), await systemAccount(keys)]
   const config = {
     ...server,
-    operator: claims.operator,
+    operator: keys.operatorJwt,
+    system_account: system.id,
     resolver: 'MEMORY',
-    resolver_preload: { [claims.accountId]: claims.account },
+    resolver_preload: { [fleet.id]: fleet.jwt, [system.id]: system.jwt },
   }
   writeWhole(files.serverConfig, `${JSON.stringify(config, null, 2)}\n`)
 }
 
 function readJson(path: string): object | undefined {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as object) : undefined
+  if (!existsSync(path)) return undefined
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as object
+  } catch (cause) {
+    throw new LodgeError('badRequest', `${path} is not JSON`, { cause })
+  }
 }
 
 /** Whole or not at all, for its owner only. */

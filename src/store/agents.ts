@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely'
+import { LodgeError } from '../base/errors.ts'
 import type { AgentsTable } from './schema.ts'
 import type { Db } from './store.ts'
 
@@ -74,25 +75,62 @@ export async function listAgents(db: Db): Promise<AgentRecord[]> {
   return (await db.selectFrom('agents').selectAll().orderBy('host').execute()).map(recordOf)
 }
 
-/** The host's agent has this key from now on, and no other. */
-export async function saveAgent(db: Db, agent: Omit<AgentRecord, 'revokedAt'>): Promise<void> {
+/**
+ * The host's agent has this key from now on. With `alone` it has no other: those of before are revoked.
+ * @throws LodgeError conflict when an agent has, or had, the key
+ */
+export async function saveAgent(
+  trx: Db,
+  agent: Omit<AgentRecord, 'revokedAt'>,
+  { alone }: { alone: boolean },
+): Promise<void> {
+  if (alone) await revokeKeys(trx, agent.host, agent.joinedAt)
+  const key = { public_key: agent.publicKey, host: agent.host, revoked_at: null }
+  const inserted = await trx
+    .insertInto('agent_keys')
+    .values(key)
+    .onConflict((conflict) => conflict.column('public_key').doNothing())
+    .executeTakeFirst()
+  if (!inserted.numInsertedOrUpdatedRows)
+    throw new LodgeError('conflict', 'An agent joined with this key before: make a new one.')
   const values = { public_key: agent.publicKey, joined_at: agent.joinedAt, revoked_at: null }
-  await db
+  await trx
     .insertInto('agents')
     .values({ host: agent.host, ...values })
     .onConflict((conflict) => conflict.column('host').doUpdateSet(values))
     .execute()
 }
 
-/** The agent whose key counts no more; undefined when there is none. */
-export async function revokeAgent(db: Db, host: string, now: number): Promise<AgentRecord | undefined> {
-  await db
+/** The agent whose keys count no more; undefined when there is none. */
+export async function revokeAgent(trx: Db, host: string, now: number): Promise<AgentRecord | undefined> {
+  await revokeKeys(trx, host, now)
+  await trx
     .updateTable('agents')
     .set({ revoked_at: now })
     .where('host', '=', host)
     .where('revoked_at', 'is', null)
     .execute()
-  return findAgent(db, host)
+  return findAgent(trx, host)
+}
+
+/** All keys that count no more. */
+export async function revokedKeys(db: Db): Promise<string[]> {
+  const rows = await db
+    .selectFrom('agent_keys')
+    .select('public_key')
+    .where('revoked_at', 'is not', null)
+    .orderBy('public_key')
+    .execute()
+  return rows.map((row) => row.public_key)
+}
+
+async function revokeKeys(trx: Db, host: string, now: number): Promise<void> {
+  await trx
+    .updateTable('agent_keys')
+    .set({ revoked_at: now })
+    .where('host', '=', host)
+    .where('revoked_at', 'is', null)
+    .execute()
 }
 
 const recordOf = (row: Selectable<AgentsTable>): AgentRecord => ({

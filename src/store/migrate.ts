@@ -5,6 +5,7 @@ import { textsInByteOrder } from './byte-order.ts'
 import { initial } from './migrations/0001-initial.ts'
 import { fleet } from './migrations/0002-fleet.ts'
 import { lookups } from './migrations/0003-lookups.ts'
+import { agentKeys } from './migrations/0004-agent-keys.ts'
 import type { Schema } from './schema.ts'
 
 /** Which of the two databases, where their words for a column differ. */
@@ -15,6 +16,7 @@ const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
   '0001-initial': initial,
   '0002-fleet': fleet,
   '0003-lookups': lookups,
+  '0004-agent-keys': agentKeys,
 }
 
 /**

@@ -33,6 +33,7 @@ export interface Schema {
   server_group_members: ServerGroupMembersTable
   migrations: MigrationsTable
   agents: AgentsTable
+  agent_keys: AgentKeysTable
   agent_invites: AgentInvitesTable
 }
 
@@ -386,6 +387,14 @@ export interface AgentsTable {
   /** Its NATS user nkey. */
   public_key: string
   joined_at: number
+  revoked_at: number | null
+}
+
+/** Every key that an agent ever joined with. */
+export interface AgentKeysTable {
+  public_key: string
+  host: string
+  /** Since when nats-server is to refuse it; null: it counts. */
   revoked_at: number | null
 }
 

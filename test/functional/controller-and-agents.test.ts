@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,10 +11,10 @@ import { silentLogger } from '../../src/base/logging.ts'
 import { loadConfig } from '../../src/base/load-config.ts'
 import { newUuid } from '../../src/base/ids.ts'
 import { connectNats } from '../../src/bus/nats-connect.ts'
-import { newAgentKey, subjectOfClaims } from '../../src/bus/nats-keys.ts'
+import { newAgentKey, publicKeyOf, seedIn, subjectOfClaims } from '../../src/bus/nats-keys.ts'
+import { agentInbox } from '../../src/bus/nats-subjects.ts'
 import { startAgentProcess, type AgentProcess } from '../../src/daemon/agent-process.ts'
 import { startController, type Controller } from '../../src/daemon/controller.ts'
-import { revokeKey } from '../../src/daemon/fleet.ts'
 import { joinFleet } from '../../src/daemon/join-fleet.ts'
 import { readMembership } from '../../src/daemon/membership.ts'
 import { createRemoteImages } from '../../src/daemon/remote-images.ts'
@@ -186,12 +186,27 @@ describe('a controller and agents that speak over NATS', { timeout: 180_000 }, (
     assert.equal(bare.status, 401)
   })
 
-  test('a host whose key is revoked is shut out, of images at once and of NATS when it reads its configuration', async () => {
+  const connectionOf = (host: string) => {
+    const member = readMembership(stateOf(host))!
+    return connectNats({ ...member, url: member.natsUrl, name: host, inboxPrefix: agentInbox(host) })
+  }
+  const isRefused = (host: string): Promise<boolean> =>
+    connectionOf(host).then(
+      async (open) => {
+        await open.close()
+        return false
+      },
+      (error) => error.kind === 'unauthorized',
+    )
+
+  test('a host whose key is revoked is shut out at once, of images and of NATS, also after a restart of that', async () => {
     await joinAs('six', (await invite({ host: 'six' })).token)
     const member = readMembership(stateOf('six'))!
-    const connection = () => connectNats({ ...member, url: member.natsUrl, name: 'six' })
-    await (await connection()).close()
-    const { agent: six } = (await api.must('DELETE', '/lodge/v1/agents/six')).body
+    const open = await connectionOf('six')
+    const { agent: six, nats_refuses: natsRefuses } = (await api.must('DELETE', '/lodge/v1/agents/six')).body
+    assert.equal(natsRefuses, true)
+    await open.closed()
+    assert.equal(await isRefused('six'), true)
     const { agents } = (await api.must('GET', '/lodge/v1/agents')).body
     assert.deepEqual(
       agents.find((one: { host: string }) => one.host === 'six'),
@@ -200,15 +215,42 @@ describe('a controller and agents that speak over NATS', { timeout: 180_000 }, (
     await assert.rejects(createRemoteImages(member, systemClock).fetch(imageId, join(directory, 'revoked')), {
       kind: 'forbidden',
     })
-    await revokeKey(nats.state, six.public_key, Date.now())
-    nats.reload()
-    await until('the refusal', 20_000, async () => {
-      const open = await connection().catch((error) => assert.equal(error.kind, 'unauthorized'))
-      await open?.close()
-      return !open
-    })
+    await nats.kill()
+    await nats.start()
+    assert.equal(await isRefused('six'), true)
     assert.equal((await api.call('DELETE', '/lodge/v1/agents/nobody')).status, 404)
     await reach(await create('after'), 'ACTIVE')
+  })
+
+  test('a host that joins anew has its new key, and its old one is void at once', async () => {
+    await joinAs('seven', (await invite({ host: 'seven' })).token)
+    const stolen = readMembership(stateOf('seven'))!
+    const copy = join(directory, 'stolen.creds')
+    cpSync(stolen.credentialsFile, copy)
+    await joinAs('seven', (await invite({ host: 'seven' })).token)
+    const old = connectNats({ ...stolen, url: stolen.natsUrl, name: 'old', credentialsFile: copy })
+    await assert.rejects(old, { kind: 'unauthorized' })
+    assert.equal(await isRefused('seven'), false)
+    const publicKey = publicKeyOf(seedIn(readFileSync(copy, 'utf8'))!)
+    const again = await fetch(`${controller.url}/lodge/v1/agents/join`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        token: (await invite({ host: 'seven' })).token,
+        host: 'seven',
+        public_key: publicKey,
+      }),
+    })
+    assert.equal(again.status, 409)
+  })
+
+  test('what is revoked while nats-server is away is refused once it is back', async () => {
+    await joinAs('eight', (await invite({ host: 'eight' })).token)
+    await nats.kill()
+    const { nats_refuses: natsRefuses } = (await api.must('DELETE', '/lodge/v1/agents/eight')).body
+    assert.equal(natsRefuses, false)
+    await nats.start()
+    await until('the refusal', 20_000, () => isRefused('eight'))
   })
 
   test('nats-server is killed again and again under a load: nothing is lost, stuck or doubled', async () => {

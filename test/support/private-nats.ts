@@ -32,8 +32,6 @@ export interface PrivateNats {
   /** SIGKILL. */
   kill(): Promise<void>
   start(): Promise<void>
-  /** Has it read its configuration again. */
-  reload(): void
   remove(): Promise<void>
 }
 
@@ -90,9 +88,6 @@ export async function startPrivateNats(options: { tls?: boolean } = {}): Promise
     start: async () => {
       child = spawn(natsServer ?? 'nats-server', ['-c', files.serverConfig], { stdio: 'ignore' })
       await until('nats-server to listen', 20_000, () => answers(port))
-    },
-    reload: () => {
-      child?.kill('SIGHUP')
     },
     remove: async () => {
       await nats.kill()

@@ -7,6 +7,8 @@ export interface FleetDoor {
    * @throws LodgeError badRequest for what is no such key, conflict when this controller has no keys of the fleet
    */
   issue(host: string, publicKey: string): Promise<string>
+  /** Has NATS refuse the keys that are revoked. False when it cannot be told now; it will be. */
+  tellRevoked(): Promise<boolean>
   isSignedBy(publicKey: string, message: string, signature: string): boolean
   /** Where agents find NATS, and the certificates that they check it with; null: the system's. */
   natsUrl: string

@@ -99,9 +99,11 @@ export const joinRoutes = ({ store, clock, log }: ApiServices, door: FleetDoor):
             `Host ${host} has joined before. To let it join anew: lodge host invite ${host}`,
           )
         if (!(await useInvite(trx, tokenHash, now))) throw used()
-        await saveAgent(trx, { host, publicKey, joinedAt: now })
+        // Several processes may run simulated hosts of one fleet; a real host has one agent.
+        await saveAgent(trx, { host, publicKey, joinedAt: now }, { alone: host !== simulatedFleet })
       })
       log.info({ host }, 'a host has joined')
+      await door.tellRevoked()
       return { body: { host, jwt, nats_url: door.natsUrl, ca_pem: door.caPem } }
     },
   },
@@ -124,12 +126,12 @@ export const joinRoutes = ({ store, clock, log }: ApiServices, door: FleetDoor):
     policy: 'lodge:agents:delete',
     role: 'admin',
     success: 200,
-    summary: 'Revokes the key of a host’s agent; nats-server learns it by its configuration',
+    summary: 'Revokes the keys of a host’s agent: NATS refuses it at once, or as soon as it can be told',
     handler: async ({ params: { host = '' } }) => {
-      const agent = await revokeAgent(store.db, host, clock.now())
+      const agent = await store.transaction((trx) => revokeAgent(trx, host, clock.now()))
       if (!agent) throw new LodgeError('notFound', `No host ${host.slice(0, 255)} has joined.`)
       log.info({ host }, 'the key of a host is revoked')
-      return { body: { agent: agentView(agent) } }
+      return { body: { agent: agentView(agent), nats_refuses: await door.tellRevoked() } }
     },
   },
 ]
