@@ -6,6 +6,7 @@ import { createAgent, type Agent } from '../../src/agent/agent.ts'
 import { createInProcessDiskTransfer } from '../../src/agent/disk-transfer/in-process-transfer.ts'
 import type { Disks } from '../../src/agent/disk/disks.ts'
 import { createSimulatedDisks } from '../../src/agent/disk/simulated-disks.ts'
+import type { SimulatedStorage } from '../../src/agent/disk/simulated-storage.ts'
 import { openJournal, type Journal } from '../../src/agent/journal.ts'
 import { simulatedMachine } from '../../src/agent/machine.ts'
 import { systemClock } from '../../src/base/clock.ts'
@@ -41,8 +42,13 @@ export interface Fleet {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** @param count hosts, called h1, h2, ... */
-export async function startFleet(bus: Bus, config: Config['agent'], count: number): Promise<Fleet> {
+/** @param count hosts, called h1, h2, ... `storage`: what all of them see, in place of disks of their own */
+export async function startFleet(
+  bus: Bus,
+  config: Config['agent'],
+  count: number,
+  storage?: SimulatedStorage,
+): Promise<Fleet> {
   const directory = mkdtempSync(join(tmpdir(), 'lodge-fleet-'))
   const transfer = createInProcessDiskTransfer()
   const peers: SimulatedPeers = new Map()
@@ -50,7 +56,11 @@ export async function startFleet(bus: Bus, config: Config['agent'], count: numbe
   async function startHost(number: number): Promise<FleetHost> {
     const name = `h${number}`
     const hypervisor = createSimulatedHypervisor({ name, peers, seed: number })
-    const disks = createSimulatedDisks({ stagingDirectory: join(directory, name) })
+    const disks = createSimulatedDisks({
+      stagingDirectory: join(directory, name),
+      host: name,
+      ...(storage && { storage }),
+    })
     let journal: Journal
     let agent: Agent | undefined
     let boots = 1

@@ -2,7 +2,7 @@ import type { CensusEntry, CensusReport } from '../../contract/report.ts'
 import type { Action } from '../../model/action.ts'
 import { endedMigrationStatuses, type Migration } from '../../model/migration.ts'
 import type { Server } from '../../model/server.ts'
-import { powerState } from '../../model/server-state.ts'
+import { powerState, type PowerState } from '../../model/server-state.ts'
 import { listActions, liveActionsOf } from '../../store/actions.ts'
 import { release } from '../../store/allocations.ts'
 import { listMigrations, updateMigration } from '../../store/server-migrations.ts'
@@ -10,9 +10,10 @@ import { insertFault } from '../../store/server-faults.ts'
 import { compareAndSetTask, getServers, getServersOfHost } from '../../store/servers.ts'
 import type { ConductorContext } from '../context.ts'
 import { isLeftByLiveMigration } from './left-by-live-migration.ts'
+import { remedyFor } from './power-rule.ts'
 import { powerNow, syncPower } from './power-sync.ts'
 
-/** A census taken so shortly after a server's last change may not know of it. */
+/** A census taken so shortly after a server's last change may not know of it: what it says is asked for once more. */
 const graceMs = 5000
 
 /**
@@ -56,24 +57,29 @@ async function mend(
   server: Server,
   entry: CensusEntry | null,
 ): Promise<void> {
-  if (server.taskState !== null || report.at - server.updatedAt < graceMs) return
+  if (server.taskState !== null) return
+  const isFresh = report.at - server.updatedAt < graceMs
   if (entry?.hasDomain || entry?.hasDisk) {
-    const seen = entry.hasDomain ? entry.powerState : powerState.SHUTDOWN
-    if (seen === server.powerState && !canDiffer(server)) return
+    const counted = entry.hasDomain ? entry.powerState : powerState.SHUTDOWN
+    if (isInOrder(server, counted)) return
+    const asked = isFresh ? await powerNow(context, { host: report.host, serverId: server.id }) : counted
+    if (asked === undefined) return
+    const hasDomain = isFresh ? asked !== powerState.NOSTATE : entry.hasDomain
     await syncPower(context, {
       host: report.host,
       serverId: server.id,
-      powerState: seen,
-      cause: entry.hasDomain ? 'census' : 'census: no domain',
-      withoutDomain: !entry.hasDomain,
+      powerState: hasDomain ? asked : powerState.SHUTDOWN,
+      cause: hasDomain ? 'census' : 'census: no domain',
+      withoutDomain: !hasDomain,
     })
     return
   }
-  if (server.vmState !== 'error') await markLost(context, report, server)
+  if (server.vmState !== 'error' && !isFresh) await markLost(context, report, server)
 }
 
-/** States whose power state may be as noted and yet not as the state wants it. */
-const canDiffer = (server: Server): boolean => server.vmState === 'active' || server.vmState === 'stopped'
+/** The power state is as noted, and as the server's state wants it. */
+const isInOrder = (server: Server, seen: PowerState): boolean =>
+  seen === server.powerState && remedyFor(server.vmState, seen) === 'note'
 
 async function markLost(context: ConductorContext, report: CensusReport, server: Server): Promise<void> {
   const seen = await powerNow(context, { host: report.host, serverId: server.id })

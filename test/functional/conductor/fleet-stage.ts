@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { SimulatedStorage } from '../../../src/agent/disk/simulated-storage.ts'
 import type { Config } from '../../../src/base/config.ts'
 import { findViolations } from '../../../src/conductor/invariants.ts'
 import type { Server } from '../../../src/model/server.ts'
@@ -6,11 +7,12 @@ import { listMigrations } from '../../../src/store/server-migrations.ts'
 import { startFleet, type Fleet } from '../../support/fleet.ts'
 import { openStage, type Stage } from './stage.ts'
 
-/** Runs `work` over a conductor and so many agents of simulated hosts, and ends both. */
+/** Runs `work` over a conductor and so many agents of simulated hosts, and ends both. `storage`: what all hosts see. */
 export async function withFleet(
   hosts: number,
   work: (stage: Stage, fleet: Fleet) => Promise<void>,
   configure: (config: Config) => void = () => {},
+  storage?: SimulatedStorage,
 ): Promise<void> {
   const stage = await openStage((config) => {
     config.agent.shutdownTimeoutSeconds = 0
@@ -18,7 +20,7 @@ export async function withFleet(
   })
   try {
     await stage.startConductor()
-    await using fleet = await startFleet(stage.bus, stage.config.agent, hosts)
+    await using fleet = await startFleet(stage.bus, stage.config.agent, hosts, storage)
     await stage.conductor().idle()
     await work(stage, fleet)
     await stage.conductor().stop()

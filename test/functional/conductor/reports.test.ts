@@ -121,6 +121,20 @@ describe('a census', { timeout: 30_000 }, () => {
     await stage.until(async () => (await stage.server(noDomain)).vmState === 'stopped')
   })
 
+  it('taken right after a change is asked about once more: what has crashed since is seen off', async () => {
+    const { id } = await stage.create()
+    const { id: other } = await stage.create()
+    await stage.conductor().idle()
+    // The host went down and came back within seconds of the builds; of the other the census is out of date.
+    host.guests.set(id, SHUTDOWN)
+    await census([
+      { serverId: id, powerState: SHUTDOWN },
+      { serverId: other, powerState: SHUTDOWN },
+    ])
+    await stage.until(async () => (await stage.server(id)).vmState === 'stopped')
+    assert.equal((await stage.server(other)).vmState, 'active')
+  })
+
   it('puts a server in ERROR that has nothing left on its host', async () => {
     const lost = await given('active', NOSTATE)
     await census([])
