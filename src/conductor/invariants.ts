@@ -61,6 +61,20 @@ const sumsOf = (resource: string): Invariant => ({
     `host ${row.host} has ${row.noted} of ${row.resource} noted as used, its allocations sum up to ${row.summed}`,
 })
 
+const usageOf = (resource: string, each: string): Invariant => ({
+  query: `select n.* from (select u.project_id as id, u.user_id as name, '${resource}' as resource,
+      u.${resource} as noted, coalesce((select sum(${each}) from servers s
+        where s.project_id = u.project_id and s.user_id = u.user_id and s.deleted_at is null
+        and s.vm_state <> 'soft-delete'), 0) as summed from quota_usage u) n where n.noted <> n.summed`,
+  sentence: (row) =>
+    `user ${row.name} has ${row.noted} of ${row.resource} noted as used in project ${row.id}, ` +
+    `the servers sum up to ${row.summed}`,
+})
+
+/** Of a server on its way to another size the larger of both counts. */
+const larger = (column: string): string =>
+  `case when s.next_${column} > s.${column} then s.next_${column} else s.${column} end`
+
 const invariants: Invariant[] = [
   {
     query: `select s.id, s.task_state as state from servers s
@@ -132,6 +146,9 @@ const invariants: Invariant[] = [
   sumsOf('vcpus'),
   sumsOf('memory_mib'),
   sumsOf('disk_gib'),
+  usageOf('instances', '1'),
+  usageOf('cores', larger('vcpus')),
+  usageOf('ram', larger('memory_mib')),
   {
     query: `select name as host from hosts where used_vcpus < 0 or used_memory_mib < 0 or used_disk_gib < 0`,
     sentence: (row) => `host ${row.host} has less than nothing in use`,

@@ -6,6 +6,7 @@ import { initial } from './migrations/0001-initial.ts'
 import { fleet } from './migrations/0002-fleet.ts'
 import { lookups } from './migrations/0003-lookups.ts'
 import { agentKeys } from './migrations/0004-agent-keys.ts'
+import { quotaUsage } from './migrations/0004-quota-usage.ts'
 import type { Schema } from './schema.ts'
 
 /** Which of the two databases, where their words for a column differ. */
@@ -17,6 +18,7 @@ const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
   '0002-fleet': fleet,
   '0003-lookups': lookups,
   '0004-agent-keys': agentKeys,
+  '0004-quota-usage': quotaUsage,
 }
 
 /**

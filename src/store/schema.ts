@@ -26,6 +26,7 @@ export interface Schema {
   allocations: AllocationsTable
   placements: PlacementsTable
   quotas: QuotasTable
+  quota_usage: QuotaUsageTable
   quota_classes: QuotaClassesTable
   aggregates: AggregatesTable
   aggregate_hosts: AggregateHostsTable
@@ -170,6 +171,12 @@ export interface ServersTable {
   flavor_id: string
   /** ServerFlavor as it was at create. */
   flavor_json: string
+  /** Of the flavor: what counts against quotas. */
+  vcpus: number
+  memory_mib: number
+  /** Of the flavor that a resize or its revert is under way to; null otherwise. The larger of both counts. */
+  next_vcpus: number | null
+  next_memory_mib: number | null
   image_id: string | null
   /** ServerImage as it was at create. */
   image_json: string
@@ -319,6 +326,15 @@ export interface QuotasTable {
   user_id: string
   resource: string
   hard_limit: number
+}
+
+/** What a user's servers in a project take. Triggers on `servers` write it, nobody else. */
+export interface QuotaUsageTable {
+  project_id: string
+  user_id: string
+  instances: number
+  cores: number
+  ram: number
 }
 
 export interface QuotaClassesTable {

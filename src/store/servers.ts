@@ -33,7 +33,10 @@ export type NewServer = Pick<
 /** Columns that may change in a server's life. */
 export type ServerPatch = Partial<
   Omit<Server, 'number' | 'id' | 'projectId' | 'userId' | 'createdAt' | 'updatedAt' | 'reservationId'>
->
+> & {
+  /** The flavor that a resize or its revert is under way to: quotas count the larger until the task is another. */
+  nextFlavor?: ServerFlavor
+}
 
 /** States in which a change is still wanted. An absent list allows any; null stands for "no task". */
 export interface ServerExpectation {
@@ -57,6 +60,8 @@ export async function insertServer(db: Db, server: NewServer): Promise<Server> {
     availability_zone: server.availabilityZone,
     flavor_id: server.flavor.id,
     flavor_json: JSON.stringify(server.flavor),
+    vcpus: server.flavor.vcpus,
+    memory_mib: server.flavor.memoryMiB,
     image_id: server.image?.id ?? null,
     image_json: JSON.stringify(server.image),
     key_name: server.key?.name ?? null,
@@ -228,16 +233,34 @@ export function serverFromRow(row: Selectable<ServersTable>): Server {
   }
 }
 
+/** On its way to another size. */
+const tasksOfResize: ReadonlySet<TaskState> = new Set([
+  'resize_prep',
+  'resize_migrating',
+  'resize_migrated',
+  'resize_finish',
+  'resize_reverting',
+])
+
 const columns: { [K in keyof ServerPatch]-?: (value: never) => Updateable<ServersTable> } = {
   name: (value: string) => ({ name: value }),
   description: (value: string | null) => ({ description: value }),
   hostname: (value: string) => ({ hostname: value }),
   vmState: (value: VmState) => ({ vm_state: value }),
-  taskState: (value: TaskState | null) => ({ task_state: value }),
+  taskState: (value: TaskState | null) => ({
+    task_state: value,
+    ...(value !== null && tasksOfResize.has(value) ? {} : { next_vcpus: null, next_memory_mib: null }),
+  }),
   powerState: (value: PowerState) => ({ power_state: value }),
   host: (value: string | null) => ({ host: value }),
   availabilityZone: (value: string | null) => ({ availability_zone: value }),
-  flavor: (value: ServerFlavor) => ({ flavor_id: value.id, flavor_json: JSON.stringify(value) }),
+  flavor: (value: ServerFlavor) => ({
+    flavor_id: value.id,
+    flavor_json: JSON.stringify(value),
+    vcpus: value.vcpus,
+    memory_mib: value.memoryMiB,
+  }),
+  nextFlavor: (value: ServerFlavor) => ({ next_vcpus: value.vcpus, next_memory_mib: value.memoryMiB }),
   oldFlavor: (value: ServerFlavor | null) => ({ old_flavor_json: value && JSON.stringify(value) }),
   resize: (value: ServerResize | null) => ({ resize_json: value && JSON.stringify(value) }),
   image: (value: ServerImage | null) => ({

@@ -10,7 +10,13 @@ import { insertFlavor } from '../../src/store/flavors.ts'
 import { getHost, upsertHost } from '../../src/store/hosts.ts'
 import { countKeyPairs, insertKeyPair } from '../../src/store/key-pairs.ts'
 import { serverUsage } from '../../src/store/quota-usage.ts'
-import { getServer, getServers, insertServer, updateServer } from '../../src/store/servers.ts'
+import {
+  getServer,
+  getServers,
+  insertServer,
+  markServerDeleted,
+  updateServer,
+} from '../../src/store/servers.ts'
 import { ensureService, listServices } from '../../src/store/services.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aFlavor, aHost, aKeyPair, aServer } from './store-records.ts'
@@ -67,6 +73,22 @@ export function storeRaces(name: string, open: () => Promise<Store[]>): void {
       )
       assert.equal(results.filter(({ status }) => status === 'fulfilled').length, limit)
       assert.equal((await serverUsage(stores[0]!.db, 'quota')).instances, limit)
+      // Deletes and changes of size at the same moment: what is noted is what the servers sum up to.
+      const flavor = { ...aServer('any').flavor, vcpus: 3 }
+      const servers = await stores[0]!.db
+        .selectFrom('servers')
+        .select('id')
+        .where('project_id', '=', 'quota')
+        .execute()
+      await Promise.all(
+        servers.map(({ id }, index) =>
+          stores[index % stores.length]!.transaction<unknown>((trx) =>
+            index % 2 === 0 ? markServerDeleted(trx, id, 5) : updateServer(trx, id, { flavor }, 5),
+          ),
+        ),
+      )
+      const left = limit / 2
+      assert.deepEqual(Object.values(await serverUsage(stores[0]!.db, 'quota')), [left, left * 3, left * 64])
       await Promise.allSettled(
         Array.from({ length: 20 }, (_, index) =>
           stores[index % stores.length]!.transaction(async (trx) => {

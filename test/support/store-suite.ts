@@ -29,7 +29,13 @@ import { describeHosts, fleetVersion, listSchedulableHosts } from '../../src/sto
 import { insertFault, latestFaults } from '../../src/store/server-faults.ts'
 import { listServers } from '../../src/store/server-list.ts'
 import { addServerTag, getServerTags, setServerTags } from '../../src/store/server-tags.ts'
-import { getServer, insertServer, updateServer } from '../../src/store/servers.ts'
+import {
+  getServer,
+  insertServer,
+  markServerDeleted,
+  updateServer,
+  type ServerPatch,
+} from '../../src/store/servers.ts'
 import { ensureService, listServices, touchServices, updateService } from '../../src/store/services.ts'
 import type { Store } from '../../src/store/store.ts'
 import { aFlavor, aHost, aKeyPair, anImage, aServer, gib } from './store-records.ts'
@@ -228,6 +234,53 @@ export function storeSuite(name: string, open: () => Promise<Store>): void {
         (await listPlacements(db, 's1')).map((one) => one.reasons),
         [reasons],
       )
+    })
+
+    it('what counts against quotas, whatever becomes of a server', async () => {
+      const { db } = store
+      const ids = ['u1', 'u2', 'u3']
+      for (const id of ids) await insertServer(db, aServer(id, { projectId: 'usage' }))
+      await insertServer(db, aServer('u4', { projectId: 'usage', userId: 'another' }))
+      const used = async (userId?: string) => Object.values(await serverUsage(db, 'usage', userId))
+      assert.deepEqual(await used(), [4, 4, 256])
+      assert.deepEqual(await used('another'), [1, 1, 64])
+      const large = { ...aServer('u1').flavor, vcpus: 5, memoryMiB: 1000 }
+      const small = { ...large, vcpus: 1, memoryMiB: 1 }
+      const change = (id: string, patch: ServerPatch) => updateServer(db, id, patch, 9)
+
+      await change('u1', { taskState: 'resize_prep', nextFlavor: large })
+      assert.deepEqual(await used(), [4, 8, 1192], 'a resize counts from the request on')
+      await change('u1', { taskState: 'resize_migrating', vmState: 'active' })
+      assert.deepEqual(await used(), [4, 8, 1192])
+      await change('u1', { taskState: null, vmState: 'error' })
+      assert.deepEqual(await used(), [4, 4, 256], 'one that failed no longer does')
+      await change('u1', { taskState: 'resize_prep', nextFlavor: large })
+      await change('u1', { taskState: null, flavor: large, vmState: 'resized' })
+      assert.deepEqual(await used(), [4, 8, 1192])
+      await change('u1', { taskState: 'resize_prep', nextFlavor: small })
+      assert.deepEqual(await used(), [4, 8, 1192], 'what gets smaller is given back at the end')
+      await change('u1', { taskState: null, flavor: small })
+      assert.deepEqual(await used(), [4, 4, 193])
+
+      await change('u2', { vmState: 'soft-delete' })
+      assert.deepEqual(await used(), [3, 3, 129])
+      await change('u2', { vmState: 'active' })
+      assert.deepEqual(await used(), [4, 4, 193])
+      await store.transaction((trx) => markServerDeleted(trx, 'u2', 10))
+      await db.deleteFrom('servers').where('id', 'in', ['u2', 'u3']).execute()
+      assert.deepEqual(await used(), [2, 2, 65])
+      assert.deepEqual(
+        (await findViolations(db)).filter((sentence) => sentence.includes('noted')),
+        [],
+      )
+      await db.updateTable('quota_usage').set({ cores: 7 }).where('user_id', '=', 'another').execute()
+      const [sentence] = (await findViolations(db)).filter((one) => one.includes('noted'))
+      assert.equal(
+        sentence,
+        'user another has 7 of cores noted as used in project usage, the servers sum up to 1',
+      )
+      await db.deleteFrom('servers').where('project_id', '=', 'usage').execute()
+      await db.deleteFrom('quota_usage').where('project_id', '=', 'usage').execute()
     })
 
     it('hosts and services', async () => {

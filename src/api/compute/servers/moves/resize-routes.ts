@@ -3,7 +3,7 @@ import { serverFlavorOf } from '../../../../model/flavor.ts'
 import type { Server } from '../../../../model/server.ts'
 import type { ServerFlavor } from '../../../../model/server-spec.ts'
 import { getFlavor } from '../../../../store/flavors.ts'
-import { getServer } from '../../../../store/servers.ts'
+import { getServer, updateServer } from '../../../../store/servers.ts'
 import type { Db } from '../../../../store/store.ts'
 import type { ApiRequest, ApiServices, Route } from '../../../common/route.ts'
 import { anything, object } from '../../../common/schema-parts.ts'
@@ -52,7 +52,12 @@ export const resizeRoutes = (services: ApiServices): Route[] => [
         {
           name: 'resize',
           guard: 'resize',
-          patch: { taskState: 'resize_prep', progress: 0, diskConfig: body['OS-DCF:diskConfig'] },
+          patch: {
+            taskState: 'resize_prep',
+            nextFlavor: flavor,
+            progress: 0,
+            diskConfig: body['OS-DCF:diskConfig'],
+          },
           params: { flavor },
         },
         async (trx, now) => {
@@ -104,8 +109,10 @@ export const resizeRoutes = (services: ApiServices): Route[] => [
         { name: 'revertResize', guard: 'revertResize', patch: { taskState: 'resize_reverting' }, params: {} },
         async (trx, server) => {
           await needResize(trx, server)
-          if (server.oldFlavor && server.oldFlavor.id !== server.flavor.id)
-            await checkResizeQuota(trx, services.config, server, server.oldFlavor)
+          const { oldFlavor } = server
+          if (!oldFlavor || oldFlavor.id === server.flavor.id) return
+          await checkResizeQuota(trx, services.config, server, oldFlavor)
+          await updateServer(trx, server.id, { nextFlavor: oldFlavor }, services.clock.now())
         },
       )
       return {}
