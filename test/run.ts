@@ -18,7 +18,7 @@ const suites: Record<string, Suite> = {
   unit: { minutes: 5, concurrency: 2 },
   functional: { minutes: 8, concurrency: 2 },
   libvirt: { minutes: 12, concurrency: 1 },
-  lab: { minutes: 10, concurrency: 1 },
+  lab: { minutes: 25, concurrency: 1 },
   conformance: { minutes: 20, concurrency: 1 },
   faults: { minutes: 40, concurrency: 1 },
 }

@@ -140,6 +140,8 @@ export interface Config {
       port: number | null
       /** A transfer on which nothing moves for so long has failed. */
       idleSeconds: number
+      /** What the disks of one server may take of the network, MiB/s; 0: all there is. */
+      bandwidthMiBps: number
     }
     migration: {
       /** Where other hosts reach this one's libvirt and QEMU; null: the address that it reports. */
@@ -239,7 +241,7 @@ export const defaultConfig: Config = {
     imageCacheHours: 24,
     imageTool: { addressSpaceMiB: 2048, cpuSeconds: 30 },
     vnc: { enabled: true, listen: '127.0.0.1' },
-    diskTransfer: { listen: null, port: null, idleSeconds: 60 },
+    diskTransfer: { listen: null, port: null, idleSeconds: 60, bandwidthMiBps: 0 },
     migration: {
       address: null,
       uri: 'qemu+tls://%s/system',

@@ -87,6 +87,7 @@ function openToFleet({ config, log }: AgentsOptions): Promise<HttpsDiskTransfer>
     port: diskTransfer.port ?? (config.simulate.hosts > 0 ? 0 : diskPort),
     address: async () => migration.address ?? (await hostIp()),
     idleMs: diskTransfer.idleSeconds * 1000,
+    bandwidthMiBps: diskTransfer.bandwidthMiBps,
     log: log.child({ room: 'disk-transfer' }),
   })
 }

@@ -31,6 +31,8 @@ export interface LabCloudOptions {
   sharedStorage?: boolean
   /** More settings of the agents. */
   agent?: Partial<Config['agent']>
+  /** More settings of the controller. */
+  controller?: { [Section in keyof Config]?: Partial<Config[Section]> }
 }
 
 const natsPort = 4222
@@ -53,7 +55,11 @@ export async function startCloud(lab: Lab, options: LabCloudOptions = {}): Promi
   const { port } = door.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
   const settings = join(directory, 'lodge.json')
-  writeFileSync(settings, JSON.stringify(controllerSettings(url, port, options.computeUrl)), { mode: 0o600 })
+  writeFileSync(
+    settings,
+    JSON.stringify({ ...options.controller, ...controllerSettings(url, port, options.computeUrl) }),
+    { mode: 0o600 },
+  )
 
   const listen = `${switchAddress}:${natsPort}`
   await lodge('fleet', 'init', '--state', stateDirectory, '--nats-listen', listen)

@@ -15,6 +15,8 @@ export interface HttpsTransferOptions {
   address: () => Promise<string>
   /** How long the other side may be silent in the middle of a file. */
   idleMs: number
+  /** Of one transfer; 0: all there is. */
+  bandwidthMiBps: number
   log: Logger
 }
 
@@ -30,7 +32,7 @@ export interface HttpsDiskTransfer extends DiskTransfer {
  * @throws LodgeError unavailable without `openssl`, and when the port cannot be listened on
  */
 export async function openHttpsTransfer(options: HttpsTransferOptions): Promise<HttpsDiskTransfer> {
-  const { idleMs, log } = options
+  const { idleMs, bandwidthMiBps, log } = options
   const certificate = await makeTransferCertificate()
   const receivers = new Map<string, DiskReceiver>()
   const inProcess = createInProcessDiskTransfer()
@@ -60,8 +62,9 @@ export async function openHttpsTransfer(options: HttpsTransferOptions): Promise<
     async send(offer, disk, data, signal) {
       const { url, fingerprint } = offer
       const isElsewhere = url !== null && fingerprint !== null && fingerprint !== certificate.fingerprint
-      if (isElsewhere) await sendDisk({ offer: { ...offer, url, fingerprint }, disk, data, signal, idleMs })
-      else await inProcess.send(offer, disk, data, signal)
+      if (!isElsewhere) return await inProcess.send(offer, disk, data, signal)
+      const to = { ...offer, url, fingerprint }
+      await sendDisk({ offer: to, disk, data, signal, idleMs, bandwidthMiBps })
     },
     close: () => server.close(),
   }

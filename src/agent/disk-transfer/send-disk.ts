@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isErrorKind, LodgeError, messageOf } from '../../base/errors.ts'
 import type { DiskOffer, SentDisk } from '../../contract/disk-transfer.ts'
 import { diskPath } from './disk-path.ts'
@@ -16,6 +17,8 @@ export interface Sending {
   signal: AbortSignal
   /** How long the other side may be silent. */
   idleMs: number
+  /** 0: as fast as it goes. */
+  bandwidthMiBps: number
 }
 
 /**
@@ -25,7 +28,7 @@ export interface Sending {
  * badRequest when the data are not as long as was said; the signal's reason
  */
 export async function sendDisk(sending: Sending): Promise<void> {
-  const { offer, disk, data, signal, idleMs } = sending
+  const { offer, disk, signal, idleMs } = sending
   signal.throwIfAborted()
   const peer = peerOf(offer)
   const unreachable = (cause: unknown): LodgeError =>
@@ -60,7 +63,7 @@ export async function sendDisk(sending: Sending): Promise<void> {
     },
   })
   asked.on('error', (cause) => failed.reject(unreachable(cause)))
-  asked.once('continue', () => void upload(asked, data, disk, over.signal).catch(failed.reject))
+  asked.once('continue', () => void upload(asked, sending, over.signal).catch(failed.reject))
   asked.once('response', (response) => {
     refusalIn(response).then(answered.resolve, (cause: unknown) => failed.reject(unreachable(cause)))
   })
@@ -88,12 +91,13 @@ function peerOf({ url, fingerprint, host }: RemoteOffer): PinnedPeer {
 /** As fast as the other side takes it: no more than one piece waits in memory. */
 async function upload(
   asked: ClientRequest,
-  data: AsyncIterable<Uint8Array>,
-  { name, sizeBytes }: Sending['disk'],
+  { data, disk: { name, sizeBytes }, bandwidthMiBps }: Sending,
   over: AbortSignal,
 ): Promise<void> {
   const notAsSaid = (): LodgeError =>
     new LodgeError('badRequest', `The file ${name} has not the ${sizeBytes} bytes that it was said to have`)
+  const bytesPerMs = (bandwidthMiBps * 2 ** 20) / 1000
+  const started = performance.now()
   let sent = 0
   for await (const piece of data) {
     sent += piece.length
@@ -101,6 +105,8 @@ async function upload(
     const drained = asked.write(piece) || once(asked, 'drain', { signal: over })
     await drained
     over.throwIfAborted()
+    const early = bytesPerMs > 0 ? started + sent / bytesPerMs - performance.now() : 0
+    if (early > 0) await delay(early, undefined, { signal: over })
   }
   if (sent !== sizeBytes) throw notAsSaid()
   asked.end()

@@ -19,8 +19,6 @@ export interface Cloud {
   readonly flavorIds: [string, string]
   /** How many hosts servers can be on. */
   readonly hosts: number
-  /** Agents of a fleet cannot send each other the disks of servers that are off, not yet. */
-  readonly sendsDisks: boolean
   /** Absent where the reference material does not lie beside the checkout. */
   readonly proxy: CheckingProxy | undefined
   stop(): Promise<void>
@@ -51,7 +49,6 @@ export async function startCloud(directory: string, hosts: Hosts): Promise<Cloud
       imageIds: [await upload(api, directory, 'qcow2'), await upload(api, directory, 'raw')],
       flavorIds: [await makeFlavor(api, 128), await makeFlavor(api, 160)],
       hosts: hosts.count,
-      sendsDisks: hosts.kind !== 'lab',
       proxy,
       stop,
     }

@@ -59,8 +59,8 @@ export function tempestConf(cloud: Cloud, directory: string): string {
       snapshot: true,
       enable_instance_password: true,
       // To another host, as in Nova.
-      resize: cloud.sendsDisks && cloud.hosts > 1,
-      cold_migration: cloud.sendsDisks,
+      resize: cloud.hosts > 1,
+      cold_migration: true,
       live_migration: true,
       block_migration_for_live_migration: true,
       live_migrate_back_and_forth: true,

@@ -31,12 +31,13 @@ describe('disks over HTTPS between two processes', { timeout: 120_000 }, () => {
   let takeInstead: ((data: AsyncIterable<Uint8Array>) => Promise<void>) | undefined
   let ended: string[]
 
-  const openOne = (): Promise<HttpsDiskTransfer> =>
+  const openOne = (bandwidthMiBps = 0): Promise<HttpsDiskTransfer> =>
     openHttpsTransfer({
       listen: '127.0.0.1',
       port: 0,
       address: async () => '127.0.0.1',
       idleMs,
+      bandwidthMiBps,
       log: silentLogger(),
     })
 
@@ -231,6 +232,15 @@ describe('disks over HTTPS between two processes', { timeout: 120_000 }, () => {
     await closed(other, 4 * idleMs)
     await offers.withdraw(serverId)
     assert.deepEqual(leftBehind(), [])
+  })
+
+  test('a transfer takes no more of the network than it may', async () => {
+    const slow = await openOne(4)
+    const offer = await offers.make(serverId, false)
+    const started = performance.now()
+    await slow.send(offer, disk(2 ** 22), pieces(Buffer.alloc(2 ** 22)), never)
+    assert.ok(performance.now() - started > 900)
+    await slow.close()
   })
 
   test('withdrawing an offer ends what is being taken before it returns', async () => {
