@@ -1,6 +1,8 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { isServerId } from '../agent/disk/names.ts'
+import { readOwnerMark } from '../agent/disk/owner-mark.ts'
 import type { Config } from '../base/config.ts'
 import { findViolations } from '../conductor/invariants.ts'
 import type { Hypervisor } from '../hypervisor/hypervisor.ts'
@@ -31,7 +33,7 @@ export async function examine(config: Config): Promise<Examination> {
     const host = config.agent.hostName ?? hostname()
     const findings = await findViolations(store.db, Date.now())
     const before = await readRecords(store, host)
-    const disks = diskDirectories(join(stateDirectory(config.stateDirectory).agent, 'servers'))
+    const disks = await diskDirectories(config, host)
     // Simulated hosts have neither domains nor disks to look at.
     const { domains, namesakes } =
       before.isKnown || disks.length > 0 ? await readDomains(config) : { domains: [], namesakes: [] }
@@ -93,15 +95,22 @@ async function readRecords({ db }: Store, host: string): Promise<Records> {
   }
 }
 
-function diskDirectories(path: string): string[] {
-  try {
-    return readdirSync(path)
-  } catch {
-    return []
-  }
+/** In a directory that other hosts see, those alone that are this host's. */
+async function diskDirectories(config: Config, host: string): Promise<string[]> {
+  const path = join(disksOf(config), 'servers')
+  if (!existsSync(path)) return []
+  const names = readdirSync(path)
+  if (config.agent.instancesDirectory === null) return names
+  const ours: string[] = []
+  for (const name of names.filter(isServerId))
+    if ((await readOwnerMark(join(path, name)))?.host === host) ours.push(name)
+  return ours
 }
 
-/** UUIDs of the domains whose disks lie in our state directory, and a sentence on each other one with a name like theirs. */
+const disksOf = ({ agent, stateDirectory: root }: Config): string =>
+  agent.instancesDirectory ?? stateDirectory(root).agent
+
+/** UUIDs of the domains whose disks lie where ours are, and a sentence on each other one with a name like theirs. */
 async function readDomains(config: Config): Promise<{ domains: string[]; namesakes: string[] }> {
   const hypervisor = await openLibvirtHypervisor({
     uri: config.agent.libvirtUri,
@@ -110,13 +119,12 @@ async function readDomains(config: Config): Promise<{ domains: string[]; namesak
     clock: systemClock,
   })
   try {
-    const { agent } = stateDirectory(config.stateDirectory)
     const domains: string[] = []
     const namesakes: string[] = []
     for (const { uuid, name, isLodge } of await hypervisor.listDomains()) {
       const xml = isLodge ? await xmlOf(hypervisor, uuid) : ''
       const isGone = isLodge && xml === ''
-      if (isLodge && xml.includes(`${agent}/`)) domains.push(uuid)
+      if (isLodge && xml.includes(`${disksOf(config)}/`)) domains.push(uuid)
       else if (!isGone && isServerDomainName(name))
         namesakes.push(
           `domain ${uuid} has the name ${name}, as servers' domains have, and is not of this Lodge: rename or remove it`,
