@@ -33,6 +33,7 @@ import { createSemaphore, type Semaphore } from './semaphore.ts'
 import { removeServer } from './server/remove-server.ts'
 import type { VerbContext } from './server/verb.ts'
 import { performCommand } from './server/verbs.ts'
+import type { AroundCommand } from './simulated-commands.ts'
 
 export interface AgentOptions {
   config: Config['agent']
@@ -48,6 +49,8 @@ export interface AgentOptions {
   transfer?: DiskTransfer
   journal: Journal
   machine: Machine
+  /** What befalls commands beside their work, on simulated hosts. */
+  around?: AroundCommand
   /** Its servers may be moved while it is away: at start it does nothing of its own before a controller agrees. */
   awaitsAdmission?: boolean
   clock: Clock
@@ -105,7 +108,10 @@ export function createAgent(options: AgentOptions): Agent {
   const intake = createIntake({
     host: hostName,
     journal,
-    perform: (command, signal) => performCommand(context, command, signal),
+    perform: (command, signal) => {
+      const work = () => performCommand(context, command, signal)
+      return options.around ? options.around(command, signal, work) : work()
+    },
     limits: limitsOf(config),
     onAbandonedEnd: removeIfDeleted,
     onFinished: tellPower,

@@ -64,6 +64,11 @@ const rules: Record<string, Rule> = {
   'agent.migration.downtimeSteps': { type: 'integer', minimum: 3 },
   'agent.migration.timeoutAction': { enum: ['abort', 'force-complete'] },
   'simulate.hosts': { type: 'integer', minimum: 0, maximum: 20_000 },
+  'simulate.latencies': { items: { type: 'string', pattern: '^([A-Za-z]+|[*])=[0-9]{1,9}(-[0-9]{1,9})?$' } },
+  'simulate.failures': { items: { type: 'string', pattern: '^([A-Za-z]+|[*])=(0([.][0-9]+)?|1([.]0+)?)$' } },
+  'simulate.hostFailures': { items: { enum: ['crash', 'cut', 'hang'] }, uniqueItems: true },
+  'simulate.hostDownSeconds': { exclusiveMinimum: 0 },
+  'simulate.seed': { type: 'integer', minimum: 0, maximum: 2_147_483_647 },
   'simulate.first': { type: 'integer', minimum: 1, maximum: 999_999 },
 }
 

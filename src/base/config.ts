@@ -173,6 +173,18 @@ export interface Config {
     first: number
     /** Delay of each hypervisor call, milliseconds. */
     latencyMs: number
+    /** How long commands take beside, by verb, milliseconds: `spawn=200`, `migrateLive=500-3000`, `*=20` for the rest. */
+    latencies: string[]
+    /** The share of commands that fail, by verb: `spawn=0.1`, `*=0.01`. */
+    failures: string[]
+    /** A host fails once in so long, on the average, seconds; 0: never. */
+    hostFailureSeconds: number
+    /** How it fails: its power, its network, or its hypervisor, which does not answer. */
+    hostFailures: ('crash' | 'cut' | 'hang')[]
+    /** How long it is away then, seconds, give or take a half. */
+    hostDownSeconds: number
+    /** Another one gives other numbers. */
+    seed: number
   }
 }
 
@@ -256,5 +268,15 @@ export const defaultConfig: Config = {
       timeoutAction: 'abort',
     },
   },
-  simulate: { hosts: 0, first: 1, latencyMs: 0 },
+  simulate: {
+    hosts: 0,
+    first: 1,
+    latencyMs: 0,
+    latencies: [],
+    failures: [],
+    hostFailureSeconds: 0,
+    hostFailures: ['crash', 'cut', 'hang'],
+    hostDownSeconds: 60,
+    seed: 1,
+  },
 }

@@ -3,7 +3,16 @@ import type { Command } from './commands.ts'
 import { configFromFlags, usageOf, type Flag } from './flags.ts'
 import { startLogger } from './start-logger.ts'
 
-const allowed: Flag[] = ['state', 'simulate', 'libvirt-uri', 'config', 'log-level']
+const allowed: Flag[] = [
+  'state',
+  'simulate',
+  'latency',
+  'failures',
+  'host-failures',
+  'libvirt-uri',
+  'config',
+  'log-level',
+]
 
 /** `lodge agent`: the agent of this host, or simulated ones, for controllers elsewhere. Guests outlive it. */
 export const agent: Command = {

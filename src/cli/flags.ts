@@ -12,6 +12,9 @@ const flags = {
   state: { type: 'string' },
   listen: { type: 'string' },
   simulate: { type: 'string' },
+  latency: { type: 'string' },
+  failures: { type: 'string' },
+  'host-failures': { type: 'string' },
   'libvirt-uri': { type: 'string' },
   'public-url': { type: 'string' },
   'log-level': { type: 'string' },
@@ -25,6 +28,9 @@ const shapes: Record<Flag, string> = {
   state: '--state DIR',
   listen: '--listen HOST:PORT',
   simulate: '--simulate N',
+  latency: '--latency VERB=MS[-MS],...',
+  failures: '--failures VERB=SHARE,...',
+  'host-failures': '--host-failures SECONDS',
   'libvirt-uri': '--libvirt-uri URI',
   'public-url': '--public-url URL',
   'log-level': '--log-level LEVEL',
@@ -40,16 +46,34 @@ export const usageOf = (allowed: readonly Flag[]): string =>
  */
 export function configFromFlags(words: string[], allowed: readonly Flag[]): Config {
   const values = parse(words, allowed)
-  return loadConfig(values.config ?? process.env['LODGE_CONFIG'], {
+  const config = loadConfig(values.config ?? process.env['LODGE_CONFIG'], {
     ...(values.state !== undefined && { stateDirectory: values.state }),
     ...(values.listen !== undefined && { listen: parseListen(values.listen) }),
-    ...(values.simulate !== undefined && { simulate: { hosts: parseCount(values.simulate) } }),
+    ...simulateOf(values),
     ...(values['libvirt-uri'] !== undefined && { agent: { libvirtUri: values['libvirt-uri'] } }),
     ...(values['public-url'] !== undefined && { publicUrls: publicUrlsBelow(values['public-url']) }),
     ...(values['log-level'] !== undefined && {
       log: { level: values['log-level'] as Config['log']['level'] },
     }),
   })
+  const unused = mishaps.find((flag) => values[flag] !== undefined && config.simulate.hosts === 0)
+  if (unused !== undefined) throw new UsageError(`--${unused} is for simulated hosts: --simulate N`)
+  return config
+}
+
+/** What simulated hosts are told to suffer. */
+const mishaps = ['latency', 'failures', 'host-failures'] as const
+
+function simulateOf(values: Partial<Record<Flag, string>>): Pick<PartialConfig, 'simulate'> {
+  const { simulate, latency, failures, 'host-failures': hostFailures } = values
+  return {
+    simulate: {
+      ...(simulate !== undefined && { hosts: parseCount(simulate) }),
+      ...(latency !== undefined && { latencies: latency.split(',') }),
+      ...(failures !== undefined && { failures: failures.split(',') }),
+      ...(hostFailures !== undefined && { hostFailureSeconds: parseSeconds(hostFailures) }),
+    },
+  }
 }
 
 function parse(words: string[], allowed: readonly Flag[]): Partial<Record<Flag, string>> {
@@ -70,6 +94,11 @@ function parseListen(text: string): Config['listen'] {
 
 function parseCount(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--simulate wants a number of hosts, not '${text}'`)
+  return Number(text)
+}
+
+function parseSeconds(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`--host-failures wants seconds, not '${text}'`)
   return Number(text)
 }
 

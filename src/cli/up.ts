@@ -4,7 +4,18 @@ import type { Command } from './commands.ts'
 import { configFromFlags, usageOf, type Flag } from './flags.ts'
 import { startLogger } from './start-logger.ts'
 
-const allowed: Flag[] = ['state', 'listen', 'simulate', 'libvirt-uri', 'public-url', 'config', 'log-level']
+const allowed: Flag[] = [
+  'state',
+  'listen',
+  'simulate',
+  'latency',
+  'failures',
+  'host-failures',
+  'libvirt-uri',
+  'public-url',
+  'config',
+  'log-level',
+]
 
 /** `lodge up`: everything in one process, until SIGTERM or SIGINT. Guests run on. */
 export const up: Command = {

@@ -1,20 +1,27 @@
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { createAgent, type AgentOptions } from '../agent/agent.ts'
+import { createAgent, type Agent, type AgentOptions } from '../agent/agent.ts'
 import { openHttpsTransfer, type HttpsDiskTransfer } from '../agent/disk-transfer/https-transfer.ts'
 import { createInProcessDiskTransfer } from '../agent/disk-transfer/in-process-transfer.ts'
 import { createFileDisks } from '../agent/disk/file-disks.ts'
 import { createSimulatedDisks } from '../agent/disk/simulated-disks.ts'
 import { openJournal } from '../agent/journal.ts'
 import { simulatedMachine, thisMachine } from '../agent/machine.ts'
+import { aroundCommands, readMishaps, type CommandMishaps } from '../agent/simulated-commands.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../base/config.ts'
 import type { Logger } from '../base/logging.ts'
+import { seededRandom } from '../base/seeded-random.ts'
 import type { Bus } from '../bus/bus.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
 import { openLibvirtHypervisor } from '../hypervisor/libvirt/libvirt-hypervisor.ts'
-import { createSimulatedHypervisor } from '../hypervisor/simulated/simulated-hypervisor.ts'
+import {
+  createSimulatedHypervisor,
+  type SimulatedHypervisor,
+} from '../hypervisor/simulated/simulated-hypervisor.ts'
 import type { SimulatedPeers } from '../hypervisor/simulated/simulated-migration.ts'
+import { createFailingHost } from './failing-host.ts'
+import { startHostFailures } from './host-failures.ts'
 import { hostIdentity, simulatedHostId } from './host-identity.ts'
 import type { StateDirectory } from './state-directory.ts'
 
@@ -29,7 +36,10 @@ export interface AgentsOptions {
   ofFleet?: boolean
 }
 
-type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disks' | 'machine'>
+type HostParts = Pick<AgentOptions, 'hostName' | 'hostId' | 'hypervisor' | 'disks' | 'machine' | 'around'> & {
+  /** The hypervisor, where it is one that can be made to fail. */
+  simulated?: SimulatedHypervisor
+}
 
 /**
  * Starts the agent of this host, or as many simulated hosts as the settings ask for. Returns how to stop them.
@@ -40,14 +50,15 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
   const { config, state, bus, images, clock, log } = options
   const { hosts, first } = config.simulate
   const peers: SimulatedPeers = new Map()
+  const mishaps = readMishaps(config.simulate)
   const remote = options.ofFleet === true ? await openToFleet(options) : undefined
   const transfer = remote ?? createInProcessDiskTransfer()
   const parts =
     hosts > 0
-      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, peers, first + index))
+      ? Array.from({ length: hosts }, (_, index) => simulatedHost(options, mishaps, peers, first + index))
       : [await realHost(options).catch(closing(remote))]
   const journal = openJournal(state.journal)
-  const agents = parts.map((part) =>
+  const makeAgent = (part: HostParts): Agent =>
     createAgent({
       ...part,
       config: config.agent,
@@ -58,9 +69,14 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
       journal,
       clock,
       log,
-    }),
+    })
+  const failing = parts.flatMap((part) =>
+    part.simulated ? [createFailingHost(part.hostName, part.simulated, () => makeAgent(part))] : [],
   )
+  const agents = failing.length > 0 ? failing : parts.map(makeAgent)
+  let endFailures = async (): Promise<void> => {}
   const stop = async (): Promise<void> => {
+    await endFailures()
     await Promise.all(agents.map((agent) => agent.stop()))
     await remote?.close()
     await journal.close()
@@ -72,6 +88,8 @@ export async function startAgents(options: AgentsOptions): Promise<() => Promise
     await stop()
     throw error
   }
+  const random = seededRandom(config.simulate.seed)
+  endFailures = startHostFailures({ hosts: failing, settings: config.simulate, clock, random, log })
   return stop
 }
 
@@ -128,19 +146,29 @@ async function realHost({ config, state, images, clock, log }: AgentsOptions): P
   }
 }
 
-function simulatedHost({ config, clock }: AgentsOptions, peers: SimulatedPeers, number: number): HostParts {
+function simulatedHost(
+  { config, clock }: AgentsOptions,
+  mishaps: CommandMishaps,
+  peers: SimulatedPeers,
+  number: number,
+): HostParts {
+  // Apart from that of the next host, and of the next seed.
+  const seed = config.simulate.seed * 1_000_003 + number
   const hostName = `simulated-${number}`
+  const simulated = createSimulatedHypervisor({
+    clock,
+    seed,
+    latency: config.simulate.latencyMs,
+    name: hostName,
+    peers,
+  })
   return {
     hostName,
     hostId: simulatedHostId(number),
-    hypervisor: createSimulatedHypervisor({
-      clock,
-      seed: number,
-      latency: config.simulate.latencyMs,
-      name: hostName,
-      peers,
-    }),
+    hypervisor: simulated,
+    simulated,
     disks: createSimulatedDisks({ host: hostName }),
     machine: simulatedMachine(),
+    around: aroundCommands(mishaps, clock, seededRandom(seed)),
   }
 }

@@ -85,6 +85,13 @@ describe('asked for wrongly: status 2', { concurrency: 2 }, () => {
     [['up', '--listen', '127.0.0.1:70000'], /listen\.port is 70000, but must be <= 65535/],
     [['up', '--simulate', 'many'], /--simulate wants a number of hosts, not 'many'/],
     [['up', '--simulate=-1'], /--simulate wants a number/],
+    [['up', '--failures', 'spawn=0.1'], /--failures is for simulated hosts: --simulate N/],
+    [
+      ['up', '--simulate', '1', '--failures', 'spawn=2'],
+      /simulate\.failures\.0 is "spawn=2", but must match/,
+    ],
+    [['up', '--simulate', '1', '--latency', 'spawn=fast'], /simulate\.latencies\.0 is "spawn=fast"/],
+    [['up', '--simulate', '1', '--host-failures', 'often'], /--host-failures wants seconds, not 'often'/],
     [
       ['up', '--log-level', 'loud'],
       /log\.level is "loud", but must be one of trace, debug, info, warn, error/,

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../../base/clock.ts'
 import { LodgeError } from '../../base/errors.ts'
+import { seededRandom } from '../../base/seeded-random.ts'
 import type { Hypervisor } from '../hypervisor.ts'
 
 /** A call of the hypervisor that can be slow or fail. */
@@ -29,6 +30,8 @@ export interface CallBehaviour {
   run<T>(call: SimulatedCall, uuid: string | undefined, work: () => T | Promise<T>): Promise<T>
   fail(call: SimulatedCall, failure: SimulatedFailure): void
   setLatency(latency: SimulatedLatency): void
+  /** From now on no call comes back, until what this returns is called. */
+  hang(): () => void
   /** Tells each call as it comes in. Returns how to stop. */
   watch(listener: (call: SimulatedCall, uuid: string | undefined) => void): () => void
 }
@@ -46,6 +49,7 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
   const failures = new Map<SimulatedCall, SimulatedFailure[]>()
   const listeners = new Set<Parameters<CallBehaviour['watch']>[0]>()
   let latency = options.latency
+  let hanging: PromiseWithResolvers<void> | undefined
 
   function takeFailure(call: SimulatedCall, uuid: string | undefined): SimulatedFailure | undefined {
     const failure = failures
@@ -66,6 +70,7 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
   ): Promise<T> {
     checkConnection()
     for (const listener of listeners) listener(call, uuid)
+    await hanging?.promise
     const failure = takeFailure(call, uuid)
     const ms = typeof latency === 'number' ? latency : (latency[call] ?? 0)
     // Never within the same turn of the event loop, as no real call comes back in it.
@@ -94,20 +99,16 @@ export function createCallBehaviour(options: CallBehaviourOptions): CallBehaviou
     setLatency(wanted) {
       latency = wanted
     },
+    hang() {
+      const mine = (hanging ??= Promise.withResolvers<void>())
+      return () => {
+        mine.resolve()
+        if (hanging === mine) hanging = undefined
+      }
+    },
     watch(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-  }
-}
-
-/** The mulberry32 generator: numbers from 0 up to 1, the same ones for the same seed. */
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }

@@ -45,6 +45,8 @@ export interface SimulatedHypervisor extends Hypervisor {
   /** The next calls of that name fail. */
   fail(call: SimulatedCall, failure: SimulatedFailure): void
   setLatency(latency: SimulatedLatency): void
+  /** From now on no call comes back, until what this returns is called. */
+  hang(): () => void
   /** How long migrations copy from now on. */
   setMigrationMs(milliseconds: number): void
   /** Tells each call as it comes in. Returns how to stop. */
@@ -313,6 +315,7 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
 
     fail: calls.fail,
     setLatency: calls.setLatency,
+    hang: calls.hang,
     setMigrationMs(milliseconds) {
       migrationMs = milliseconds
     },
