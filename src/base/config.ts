@@ -95,6 +95,8 @@ export interface Config {
     moveTimeoutSeconds: number
     /** A resize that nobody confirmed in this time is confirmed by itself; 0: never. */
     resizeConfirmSeconds: number
+    /** How long a deleted server can be restored, powered off on its host; 0: not at all. */
+    reclaimSeconds: number
     /** How long a deleted server is remembered, with its actions; 0: for ever. */
     keepDeletedDays: number
   }
@@ -225,6 +227,7 @@ export const defaultConfig: Config = {
     migrationTimeoutSeconds: 86_400,
     moveTimeoutSeconds: 14_400,
     resizeConfirmSeconds: 0,
+    reclaimSeconds: 0,
     keepDeletedDays: 90,
   },
   agent: {

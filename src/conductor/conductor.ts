@@ -14,6 +14,7 @@ import { createGroupWriter } from './group-writer.ts'
 import { createHostCache } from './host-cache.ts'
 import { createOwnerNames } from './owner-names.ts'
 import { createPurge } from './purge.ts'
+import { createReclaim } from './reclaim.ts'
 import { createRegistrar } from './reports/registrar.ts'
 import { listenToReports } from './reports/listen.ts'
 import { createResizeSweep } from './resize-sweep.ts'
@@ -85,6 +86,7 @@ export function createConductor(options: ConductorOptions): Conductor {
   const drain = createDrains(context)
   const evacuateDead = createAutoEvacuation(context)
   const sweepResizes = createResizeSweep(context)
+  const reclaim = createReclaim(context)
   const leaseMs = config.conductor.leaseSeconds * 1000
 
   const stopping = new AbortController()
@@ -168,6 +170,7 @@ export function createConductor(options: ConductorOptions): Conductor {
         } else if (takeOver) wake()
         await purge(now)
         await sweepResizes(now)
+        await reclaim(now)
         await drain(now)
         await evacuateDead(now)
       } catch (error) {

@@ -22,6 +22,7 @@ export const conductedActions = [
   'confirmResize',
   'revertResize',
   'evacuate',
+  'restore',
 ] as const
 export type ConductedAction = (typeof conductedActions)[number]
 
@@ -37,7 +38,10 @@ export interface ActionParams {
     /** `host` or `hypervisor_hostname` of microversion 2.74: filters run on this host alone. */
     requestedHost?: string | null
   }
-  delete: object
+  delete: {
+    /** Powers the guest off and keeps all, until it is restored or its time is up. */
+    soft?: boolean
+  }
   start: object
   stop: object
   reboot: { type: 'SOFT' | 'HARD' }
@@ -82,6 +86,7 @@ export interface ActionParams {
     /** Leaves the guest off on its new host, as from microversion 2.95 on. */
     stop: boolean
   }
+  restore: object
   lock: object
   unlock: object
   resetState: object

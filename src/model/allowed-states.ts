@@ -17,8 +17,24 @@ const row = (
   more: Partial<AllowedStates> = {},
 ): AllowedStates => ({ vm, task, checksLock: true, needsHost: true, ...more })
 
+/** Tasks about the guest where it is: a soft delete may end them, while what moves it must come to its own end. */
+const tasksInPlace: readonly TaskState[] = [
+  'powering-off',
+  'powering-on',
+  'rebooting',
+  'reboot_pending',
+  'reboot_started',
+  'rebooting_hard',
+  'pausing',
+  'unpausing',
+  'suspending',
+  'resuming',
+]
+
 export const allowedStates = {
   delete: row('any', 'any', { needsHost: false }),
+  'soft-delete': row('any', tasksInPlace, { needsHost: false }),
+  restore: row(['soft-delete']),
   start: row(['stopped']),
   stop: row(['active', 'error']),
   'reboot-soft': row(['active']),
@@ -56,6 +72,8 @@ export type GuardedAction = keyof typeof allowedStates
 /** Nova's name of the action in the sentence "Cannot '<name>' instance ...". */
 export const refusalNames: Record<GuardedAction, string> = {
   delete: 'delete',
+  'soft-delete': 'delete',
+  restore: 'restore',
   start: 'start',
   stop: 'stop',
   'reboot-soft': 'reboot',

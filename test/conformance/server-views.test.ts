@@ -1,4 +1,5 @@
 import { test } from 'node:test'
+import type { Server } from '../../src/model/server.ts'
 import { finishSteps, insertStep, listActions } from '../../src/store/actions.ts'
 import { insertFault } from '../../src/store/server-faults.ts'
 import { setServerTags } from '../../src/store/server-tags.ts'
@@ -121,31 +122,38 @@ function writes(bed: ServerBed, id: string): Example[] {
     send('PUT /servers/{server_id}/tags', `/servers/${id}/tags`, () => ({ tags: ['three'] })),
     send('PUT /servers/{server_id}/tags/{id}', `/servers/${id}/tags/four`),
     send('DELETE /servers/{server_id}/tags', `/servers/${id}/tags`),
-    rebuild(bed),
+    actionOn(bed, 'rebuild', { vmState: 'active' }, (version) => rebuildAt(version, bed.imageId)),
+    actionOn(bed, 'restore', { vmState: 'soft-delete' }, () => null),
+    actionOn(bed, 'forceDelete', { vmState: 'soft-delete' }, () => null),
     send('DELETE /servers/{id}', `/servers/${id}`),
   ]
 }
 
-/** A server for each request, since one that is being rebuilt cannot be rebuilt. */
-function rebuild(bed: ServerBed): Example {
+/** A server for each request, since one that has the action under way cannot have it again. */
+function actionOn(
+  bed: ServerBed,
+  name: string,
+  state: Partial<Server>,
+  value: (version: number) => unknown,
+): Example {
   let id = ''
   return {
-    route: 'POST /servers/{id}/action rebuild',
+    route: `POST /servers/{id}/action ${name}`,
     prepare: async () => {
-      ;({ id } = await bed.addServer({ vmState: 'active', taskState: null, host: 'alpha' }))
+      ;({ id } = await bed.addServer({ taskState: null, host: 'alpha', ...state }))
     },
     call: () => `POST /servers/${id}/action`,
-    body: (version) => ({
-      rebuild: {
-        imageRef: bed.imageId,
-        name: 'rebuilt',
-        metadata: { a: 'b' },
-        ...(version >= 19 ? { description: null } : {}),
-        ...(version >= 54 ? { key_name: null } : {}),
-        ...(version >= 57 ? { user_data: 'aGVsbG8=' } : {}),
-        ...(version >= 63 ? { trusted_image_certificates: null } : {}),
-        ...(version >= 90 ? { hostname: 'new-host' } : {}),
-      },
-    }),
+    body: (version) => ({ [name]: value(version) }),
   }
 }
+
+const rebuildAt = (version: number, imageRef: string): object => ({
+  imageRef,
+  name: 'rebuilt',
+  metadata: { a: 'b' },
+  ...(version >= 19 ? { description: null } : {}),
+  ...(version >= 54 ? { key_name: null } : {}),
+  ...(version >= 57 ? { user_data: 'aGVsbG8=' } : {}),
+  ...(version >= 63 ? { trusted_image_certificates: null } : {}),
+  ...(version >= 90 ? { hostname: 'new-host' } : {}),
+})

@@ -11,6 +11,7 @@ import { liveMigrationAction } from './live-migration.ts'
 import { pauseAction } from './pause.ts'
 import { rebootAction } from './reboot.ts'
 import { rebuildAction } from './rebuild.ts'
+import { restoreAction } from './restore.ts'
 import { resumeAction } from './resume.ts'
 import { startAction } from './start.ts'
 import { liveMigrationCancelAction, liveMigrationForceCompleteAction } from './steer-live-migration.ts'
@@ -31,6 +32,7 @@ const definitions = new Map<ActionName, ActionDefinition>(
     resumeAction,
     createImageAction,
     rebuildAction,
+    restoreAction,
     liveMigrationAction,
     liveMigrationCancelAction,
     liveMigrationForceCompleteAction,

@@ -1,9 +1,25 @@
+import type { ActionParams } from '../../model/action.ts'
+import { powerState } from '../../model/server-state.ts'
 import { otherHostOf, release } from '../../store/allocations.ts'
 import { endMovesOfDeleted } from '../../store/server-migrations.ts'
 import { markServerDeleted } from '../../store/servers.ts'
 import type { Db } from '../../store/store.ts'
-import { enterWith } from '../server-change.ts'
+import { enterWith, settle } from '../server-change.ts'
 import type { ActionDefinition, ActionScene, Change, Step } from '../step.ts'
+import { powerOffCommand } from './stop.ts'
+
+const isSoft = ({ action }: ActionScene): boolean => (action.params as ActionParams['delete']).soft === true
+
+/** All that a soft delete does. A host that is down has nothing that runs. */
+const powerOff: Step = {
+  name: 'power-off',
+  event: 'compute_soft_delete_instance',
+  enter: async (trx, scene) => (isSoft(scene) ? enterWith(trx, scene, {}) : { kind: 'ok', skip: true }),
+  command: async (scene) => (scene.server.host === null ? null : powerOffCommand(scene)),
+  hostDown: 'skip',
+  leave: (trx, scene) =>
+    settle(trx, scene, { vmState: 'soft-delete', taskState: null }, { powerState: powerState.SHUTDOWN }),
+}
 
 /**
  * Removes the guest from its host, then the server: its claim, its tags and its record's place among the living, in
@@ -13,7 +29,7 @@ import type { ActionDefinition, ActionScene, Change, Step } from '../step.ts'
 const destroy: Step = {
   name: 'destroy',
   event: 'compute_terminate_instance',
-  enter: (trx, scene) => enterWith(trx, scene, {}),
+  enter: async (trx, scene) => (isSoft(scene) ? { kind: 'ok', skip: true } : enterWith(trx, scene, {})),
   command: async ({ server }) =>
     server.host === null ? null : { host: server.host, verb: 'destroy', params: {} },
   hostDown: 'skip',
@@ -28,8 +44,9 @@ const destroy: Step = {
 const destroyElsewhere: Step = {
   name: 'destroy-elsewhere',
   event: 'compute_terminate_instance',
-  enter: async (trx, { server }) => {
-    const other = await otherHostOf(trx, server.id, server.host)
+  enter: async (trx, scene) => {
+    const { server } = scene
+    const other = isSoft(scene) ? null : await otherHostOf(trx, server.id, server.host)
     return { kind: 'ok', skip: other === null, progress: { other } }
   },
   eventHost: ({ action }) => action.progress['other'] as string,
@@ -47,10 +64,10 @@ async function forget(trx: Db, { server, context }: ActionScene): Promise<Change
   return {}
 }
 
-/** Any state → DELETED. A failure ends in ERROR, from which the user may delete again. */
+/** Any state → DELETED, or SOFT_DELETED. A failure ends in ERROR, from which the user may delete again. */
 export const deleteAction: ActionDefinition = {
   name: 'delete',
-  tasks: ['deleting'],
-  steps: [destroy, destroyElsewhere],
+  tasks: ['deleting', 'soft-deleting'],
+  steps: [powerOff, destroy, destroyElsewhere],
   failed: () => ({ vmState: 'error' }),
 }

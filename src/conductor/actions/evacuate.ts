@@ -11,7 +11,7 @@ import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Entered, Step } from '../step.ts'
 import { claimDestination } from './claim-destination.ts'
 import { giveBack } from './resize-claim.ts'
-import { shutdownTimeout } from './stop.ts'
+import { powerOffCommand } from './stop.ts'
 
 interface EvacuateProgress {
   migrationId: string
@@ -91,14 +91,7 @@ const stop: Step = {
     if (!paramsOf(scene).stop) return { kind: 'ok', skip: true }
     return enterWith(trx, scene, {})
   },
-  command: async (scene) => ({
-    host: hostOf(scene),
-    verb: 'stop',
-    params: {
-      timeoutSeconds: shutdownTimeout(scene),
-      retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
-    },
-  }),
+  command: powerOffCommand,
   leave: (trx, scene) =>
     settle(trx, scene, { vmState: 'stopped', taskState: null }, { powerState: powerState.SHUTDOWN }),
 }

@@ -8,7 +8,7 @@ import { enterWith, settle } from '../server-change.ts'
 import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Entered, Step } from '../step.ts'
 import { noHostFault } from './placement-outcome.ts'
-import { shutdownTimeout } from './stop.ts'
+import { powerOffCommand } from './stop.ts'
 
 const paramsOf = ({ action }: ActionScene): ActionParams['rebuild'] =>
   action.params as unknown as ActionParams['rebuild']
@@ -28,7 +28,7 @@ const shutDown: Step = {
   name: 'shut-down',
   event: null,
   enter: async (_trx, { server }) => ({ kind: 'ok', skip: server.powerState !== powerState.RUNNING }),
-  command: stopCommand,
+  command: powerOffCommand,
 }
 
 const clear: Step = {
@@ -64,7 +64,7 @@ const stop: Step = {
   event: 'compute_stop_instance',
   enter: async (trx, scene) =>
     paramsOf(scene).stop ? enterWith(trx, scene, {}) : { kind: 'ok', skip: true },
-  command: stopCommand,
+  command: powerOffCommand,
   leave: (trx, scene) =>
     settle(trx, scene, { vmState: 'stopped', taskState: null }, { powerState: powerState.SHUTDOWN }),
 }
@@ -93,16 +93,5 @@ async function judgeImage(trx: Db, scene: ActionScene): Promise<Entered> {
   return {
     kind: 'failed',
     fault: noHostFault(`${noHostMark}${filter} keeps this image from host ${hostOf(scene)}`),
-  }
-}
-
-async function stopCommand(scene: ActionScene) {
-  return {
-    host: hostOf(scene),
-    verb: 'stop' as const,
-    params: {
-      timeoutSeconds: shutdownTimeout(scene),
-      retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
-    },
   }
 }

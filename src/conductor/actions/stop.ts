@@ -1,5 +1,5 @@
 import { hostOf } from '../spec-of.ts'
-import type { ActionDefinition, ActionScene } from '../step.ts'
+import type { ActionDefinition, ActionScene, CommandPlan } from '../step.ts'
 import { guestStep } from './guest-step.ts'
 
 /**
@@ -13,14 +13,7 @@ export const stopAction: ActionDefinition = {
     guestStep({
       name: 'stop',
       event: 'compute_stop_instance',
-      command: async (scene) => ({
-        host: hostOf(scene),
-        verb: 'stop',
-        params: {
-          timeoutSeconds: shutdownTimeout(scene),
-          retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
-        },
-      }),
+      command: powerOffCommand,
       vm: 'stopped',
     }),
   ],
@@ -31,4 +24,16 @@ export const stopAction: ActionDefinition = {
 export function shutdownTimeout({ server, context }: ActionScene): number {
   const property = Number(server.image?.properties['os_shutdown_timeout'] ?? NaN)
   return Number.isInteger(property) && property >= 0 ? property : context.config.agent.shutdownTimeoutSeconds
+}
+
+/** Asks the guest to go off, for as long as settings and image say, then cuts the power. */
+export async function powerOffCommand(scene: ActionScene): Promise<CommandPlan<'stop'>> {
+  return {
+    host: hostOf(scene),
+    verb: 'stop',
+    params: {
+      timeoutSeconds: shutdownTimeout(scene),
+      retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
+    },
+  }
 }

@@ -75,6 +75,16 @@ export async function checkResizeQuota(
   if (!fits) throw exceeded(budgets, ask)
 }
 
+/** Holds a server that has not counted against the quotas: it was deleted softly. @throws LodgeError forbidden */
+export async function checkRestoreQuota(
+  db: Db,
+  config: Config,
+  { projectId, userId, flavor }: Pick<Server, 'projectId' | 'userId' | 'flavor'>,
+): Promise<void> {
+  const { vcpus, memoryMiB } = flavor
+  await allowedServerCount(db, config, { projectId, userId, minCount: 1, maxCount: 1, vcpus, memoryMiB })
+}
+
 /** The user's budget only where something was set for the user. Nothing is counted where nothing is limited. */
 async function budgetsOf(db: Db, config: Config, ask: ServerQuotaRequest): Promise<Budget[]> {
   const { projectId, userId } = ask

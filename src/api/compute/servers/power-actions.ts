@@ -7,7 +7,7 @@ import { beginServerAction } from './begin-server-action.ts'
 
 interface PowerAction {
   key: string
-  name: Exclude<ConductedAction, 'create' | 'reboot' | 'createImage' | 'rebuild'> & GuardedAction
+  name: Exclude<ConductedAction, 'create' | 'reboot' | 'createImage' | 'rebuild' | 'restore'> & GuardedAction
   task: TaskState
   policy: string
   summary: string

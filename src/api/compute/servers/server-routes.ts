@@ -3,7 +3,7 @@ import { attachmentRoutes } from './attachment-routes.ts'
 import { consoleOutputRoute } from './console-output.ts'
 import { createImageRoute } from './create-image.ts'
 import { createServerRoute } from './create-server.ts'
-import { deleteServerRoute } from './delete-server.ts'
+import { deleteServerRoutes } from './delete-server.ts'
 import { instanceActionRoutes } from './instance-action-routes.ts'
 import { listServersRoutes } from './list-servers.ts'
 import { liveMigrateRoute } from './live-migrate.ts'
@@ -26,7 +26,7 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   createServerRoute(services),
   showServerRoute(services),
   updateServerRoute(services),
-  deleteServerRoute(services),
+  ...deleteServerRoutes(services),
   ...powerActionRoutes(services),
   createImageRoute(services),
   rebuildServerRoute(services),
