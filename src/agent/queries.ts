@@ -2,6 +2,7 @@ import { LodgeError } from '../base/errors.ts'
 import type { Query, QueryName, QueryTable } from '../contract/command.ts'
 import { powerState } from '../model/server-state.ts'
 import { checkServerId } from './check-command.ts'
+import { guestDiagnostics } from './guest-diagnostics.ts'
 import { measureMigration } from './measure-migration.ts'
 import type { VerbContext } from './server/verb.ts'
 
@@ -32,6 +33,7 @@ const answers: {
   powerState: async ({ hypervisor }, { serverId }) => ({
     powerState: (await hypervisor.findDomain(serverId))?.powerState ?? powerState.NOSTATE,
   }),
+  guestDiagnostics: (context, { serverId }) => guestDiagnostics(context, serverId),
   migrationMeasurement: (context, { serverId }) => measureMigration(context, serverId),
   seesDisks: async ({ disks }, { serverId }) => ({
     seesDisks: (await disks.describe(serverId)) !== undefined,

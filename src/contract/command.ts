@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../base/errors.ts'
 import type { MigrationMeasurement, MigrationOutcome } from '../model/migration-forecast.ts'
+import type { GuestDiagnostics } from '../model/guest-diagnostics.ts'
 import type { PowerState } from '../model/server-state.ts'
 import type { ServerSpec } from '../model/server-spec.ts'
 import type { DiskOffer } from './disk-transfer.ts'
@@ -170,6 +171,8 @@ export interface QueryTable {
   consoleOutput: { params: { serverId: string; length: number | null }; result: { output: string } }
   /** Power state of one server, straight from the hypervisor. NOSTATE when it has no domain. */
   powerState: { params: { serverId: string }; result: { powerState: PowerState } }
+  /** What the hypervisor counts of the guest. A guest that is off is a conflict. */
+  guestDiagnostics: { params: { serverId: string }; result: GuestDiagnostics }
   /** What a forecast of the server's live migration is made of; the guest is watched for a second. */
   migrationMeasurement: { params: { serverId: string }; result: MigrationMeasurement }
   /** Whether the host sees the server's disks where they are, so that they need not be sent to it. */

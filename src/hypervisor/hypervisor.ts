@@ -70,6 +70,8 @@ export interface DomainWrites {
   diskBytesPerSecond: number
 }
 
+export type DomainStats = Readonly<Record<string, string | number | boolean>>
+
 /** How far the job of a domain has come. In bytes. */
 export interface DomainJob {
   operation: 'migration-out' | 'migration-in' | 'other'
@@ -179,8 +181,12 @@ export interface Hypervisor {
   setMaxDowntime(uuid: string, milliseconds: number): Promise<void>
   /** Lets the migrating guest run on at its destination at once, and fetch its memory from here. */
   startPostCopy(uuid: string): Promise<void>
-  /** Statistics by libvirt's group names (`state`, `cpu-total`, `balloon`, `vcpu`, `block`, `interface`). */
-  stats(groups: string[]): Promise<Map<string, Record<string, string | number | boolean>>>
+  /**
+   * One domain's statistics, by libvirt's names of the groups (`state`, `cpu-total`, `balloon`, `vcpu`, `block`,
+   * `interface`) and of what is in them (`vcpu.0.time`).
+   * @throws LodgeError notFound for no such domain
+   */
+  domainStats(uuid: string, groups: string[]): Promise<DomainStats>
 
   /** Returns how to unsubscribe. */
   onEvent(listener: (event: DomainEvent) => void): () => void

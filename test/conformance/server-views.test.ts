@@ -1,4 +1,5 @@
 import { test } from 'node:test'
+import type { GuestDiagnostics } from '../../src/model/guest-diagnostics.ts'
 import type { Server } from '../../src/model/server.ts'
 import { finishSteps, insertStep, listActions } from '../../src/store/actions.ts'
 import { insertFault } from '../../src/store/server-faults.ts'
@@ -13,11 +14,12 @@ test(
   async (t) => {
     await using bed = await serverBed()
     Object.assign(bed.services.config.quota, { instances: -1, cores: -1, ramMiB: -1 })
-    bed.services.ask = (async () => ({ output: 'login: ' })) as never
+    bed.services.ask = (async ({ name }: { name: string }) =>
+      name === 'guestDiagnostics' ? diagnostics : { output: 'login: ' }) as never
     const id = await fullServer(bed)
     const { requestId } = (await listActions(bed.store.db, id))![0]!
     for (const as of ['admin', 'member'] as const)
-      for (const example of reads(id, requestId))
+      for (const example of [...reads(id, requestId), ...(as === 'admin' ? forAdministrators(id) : [])])
         await t.test(`${example.route} as ${as}`, () => holdAgainstNova(bed, { ...example, as }))
     for (const as of ['admin', 'member'] as const)
       for (const example of writes(bed, id))
@@ -90,6 +92,18 @@ function reads(id: string, requestId: string): Example[] {
     },
     get('/servers/{server_id}/os-instance-actions/{id}', `${actions}/${requestId}`),
   ]
+}
+
+const forAdministrators = (id: string): Example[] => [
+  { route: 'GET /servers/{server_id}/diagnostics', call: () => `GET /servers/${id}/diagnostics` },
+]
+
+const diagnostics: GuestDiagnostics = {
+  powerState: 1,
+  hypervisor: 'qemu',
+  memory: { maximumKiB: 65_536, usedKiB: null },
+  cpus: [{ id: 0, timeNs: 1 }],
+  disks: [{ target: 'vda', readBytes: 1, readRequests: 1, writeBytes: null, writeRequests: null }],
 }
 
 function writes(bed: ServerBed, id: string): Example[] {

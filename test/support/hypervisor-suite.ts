@@ -380,15 +380,19 @@ export function testHypervisor(side: string, open: () => Promise<HypervisorSide>
 
     test('gives statistics by group', async () => {
       const uuid = await started()
-      const all = await hypervisor.stats(['state', 'cpu-total', 'balloon', 'vcpu'])
-      const row = all.get(uuid)
-      assert.equal(row?.['state.state'], 1)
-      assert.equal(typeof row?.['cpu.time'], 'number')
-      assert.equal(row?.['balloon.current'], 65_536)
-      assert.equal(row?.['vcpu.current'], 1)
-      const only = (await hypervisor.stats(['state'])).get(uuid)
-      assert.equal(only?.['cpu.time'], undefined)
+      const row = await hypervisor.domainStats(uuid, ['state', 'cpu-total', 'balloon', 'vcpu', 'block'])
+      assert.equal(row['state.state'], 1)
+      assert.equal(typeof row['cpu.time'], 'number')
+      assert.equal(row['balloon.current'], 65_536)
+      assert.equal(row['vcpu.current'], 1)
+      assert.equal(typeof row['vcpu.0.time'], 'number')
+      assert.equal(row['block.count'], 1)
+      assert.equal(row['block.0.name'], 'vda')
+      assert.equal(typeof row['block.0.wr.bytes'], 'number')
+      const only = await hypervisor.domainStats(uuid, ['state'])
+      assert.equal(only['cpu.time'], undefined)
       await remove(uuid)
+      await assert.rejects(hypervisor.domainStats(uuid, ['state']), { kind: 'notFound' })
     })
 
     test('several domains at once do not get in each other’s way', async () => {

@@ -173,10 +173,8 @@ function createLibvirtHypervisor(libvirt: Libvirt, options: LibvirtHypervisorOpt
     startPostCopy: async (uuid) => {
       await libvirt.call('domainMigrateStartPostCopy', { uuid })
     },
-    stats: async (groups) => {
-      const rows = await libvirt.call('connectGetAllDomainStats', { stats: statisticsFlags(groups) })
-      return new Map(rows.map(({ uuid, params }) => [uuid, params]))
-    },
+    domainStats: async (uuid, groups) =>
+      (await libvirt.call('domainGetStats', { uuid, stats: statisticsFlags(groups) })).params,
 
     onEvent: (listener) => subscribeToDomainEvents(libvirt, listener),
     onConnection: (listener) => {

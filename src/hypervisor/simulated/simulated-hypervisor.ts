@@ -299,11 +299,8 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
     abortJob: (uuid) => onDomain('abortJob', uuid, () => migrations.abort(uuid)),
     setMaxDowntime: (uuid) => onDomain('setMaxDowntime', uuid, ({ domain }) => needActive(domain)),
     startPostCopy: (uuid) => onDomain('startPostCopy', uuid, () => migrations.hurry(uuid)),
-    stats: (groups) =>
-      calls.run('stats', undefined, () => {
-        const now = clock.now()
-        return new Map([...machines].map(([uuid, { domain }]) => [uuid, statisticsOf(domain, groups, now)]))
-      }),
+    domainStats: (uuid, groups) =>
+      calls.run('domainStats', uuid, () => statisticsOf(find(uuid).domain, groups, clock.now())),
 
     onEvent: (listener) => subscribe(eventListeners, listener),
     onConnection: (listener) => subscribe(connectionListeners, listener),

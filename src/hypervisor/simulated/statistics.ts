@@ -17,8 +17,8 @@ export function statisticsOf(
   groups: string[],
   now: number,
 ): Record<string, string | number | boolean> {
-  const { vcpus, memoryMiB } = domain.definition
-  const byGroup: Record<string, Record<string, number>> = {
+  const { vcpus, memoryMiB, disks } = domain.definition
+  const byGroup: Record<string, Record<string, number | string>> = {
     state: { 'state.state': libvirtState[domain.state] ?? 0 },
   }
   if (domain.active) {
@@ -26,6 +26,17 @@ export function statisticsOf(
     byGroup['cpu-total'] = { 'cpu.time': nanoseconds * vcpus }
     byGroup.balloon = { 'balloon.current': memoryMiB * 1024, 'balloon.maximum': memoryMiB * 1024 }
     byGroup.vcpu = { 'vcpu.current': vcpus, 'vcpu.maximum': vcpus }
+    for (let i = 0; i < vcpus; i += 1) byGroup.vcpu[`vcpu.${i}.time`] = nanoseconds
+    byGroup.block = { 'block.count': disks.length }
+    disks.forEach((name, i) => Object.assign(byGroup.block!, idleDisk(`block.${i}`, name)))
   }
   return Object.assign({}, ...groups.map((group) => byGroup[group]))
 }
+
+const idleDisk = (prefix: string, name: string): Record<string, number | string> => ({
+  [`${prefix}.name`]: name,
+  [`${prefix}.rd.reqs`]: 0,
+  [`${prefix}.rd.bytes`]: 0,
+  [`${prefix}.wr.reqs`]: 0,
+  [`${prefix}.wr.bytes`]: 0,
+})

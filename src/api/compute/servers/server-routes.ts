@@ -4,6 +4,7 @@ import { consoleOutputRoute } from './console-output.ts'
 import { createImageRoute } from './create-image.ts'
 import { createServerRoute } from './create-server.ts'
 import { deleteServerRoutes } from './delete-server.ts'
+import { diagnosticsRoute } from './diagnostics.ts'
 import { instanceActionRoutes } from './instance-action-routes.ts'
 import { listServersRoutes } from './list-servers.ts'
 import { liveMigrateRoute } from './live-migrate.ts'
@@ -36,6 +37,7 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   liveMigrateRoute(services),
   ...lockRoutes(services),
   consoleOutputRoute(services),
+  diagnosticsRoute(services),
   resetStateRoute(services),
   ...metadataRoutes(services),
   ...tagRoutes(services),
