@@ -10,14 +10,19 @@ export interface GroupWriter {
    * the event loop shares a transaction, and so one flush of the disk. If a piece throws, all of its group are run
    * again, each in a transaction of its own: a piece must therefore change nothing but the database, or be told of
    * the rollback (see `onRollback`).
+   *
+   * Where a store runs several transactions at once (and gathers their flushes itself), a group would hold the locks
+   * of all its pieces until the last is done. There only pieces share a transaction that say that they wait for
+   * nobody's locks, and only when more of them wait than there are transactions to begin.
    */
-  write<T>(work: Work<T>): Promise<T>
+  write<T>(work: Work<T>, options?: { waitsForNoLocks?: boolean }): Promise<T>
   /** Resolves when nothing is left to write. */
   idle(): Promise<void>
 }
 
 interface Pending {
   work: Work<unknown>
+  waitsForNoLocks: boolean
   resolve(value: unknown): void
   reject(reason: unknown): void
 }
@@ -26,13 +31,11 @@ interface Pending {
 const largestGroup = 16
 
 /**
- * Where a store runs several transactions at once (and gathers their flushes itself), each piece gets one of its own:
- * a group would hold the locks of all its pieces until the last is done. Some connections stay free for the API.
+ * Of a store's connections some stay free for the API.
  * @param onRollback called when a group has been rolled back, before its pieces are run again
  */
 export function createGroupWriter(store: Store, onRollback: () => void): GroupWriter {
   const queue: Pending[] = []
-  const groupSize = store.connections > 1 ? 1 : largestGroup
   const atOnce = Math.max(1, Math.ceil(store.connections / 2))
   const underWay = new Set<Promise<void>>()
   let isPlanned = false
@@ -49,12 +52,19 @@ export function createGroupWriter(store: Store, onRollback: () => void): GroupWr
 
   function startGroups(): void {
     while (queue.length > 0 && underWay.size < atOnce) {
-      const group = runGroup(queue.splice(0, groupSize)).then(() => {
+      const group = runGroup(nextGroup()).then(() => {
         underWay.delete(group)
         startGroups()
       })
       underWay.add(group)
     }
+  }
+
+  function nextGroup(): Pending[] {
+    if (store.connections === 1) return queue.splice(0, largestGroup)
+    const share = Math.min(Math.ceil(queue.length / (atOnce - underWay.size)), largestGroup)
+    const other = queue.findIndex((piece) => !piece.waitsForNoLocks)
+    return queue.splice(0, Math.max(1, Math.min(share, other === -1 ? share : other)))
   }
 
   async function runGroup(group: Pending[]): Promise<void> {
@@ -82,9 +92,9 @@ export function createGroupWriter(store: Store, onRollback: () => void): GroupWr
   }
 
   return {
-    write: <T>(work: Work<T>) =>
+    write: <T>(work: Work<T>, { waitsForNoLocks = false } = {}) =>
       new Promise<T>((resolve, reject) => {
-        queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
+        queue.push({ work, waitsForNoLocks, resolve: resolve as (value: unknown) => void, reject })
         plan()
       }),
     idle: async () => {

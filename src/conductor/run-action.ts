@@ -116,11 +116,17 @@ async function begin(run: Run, scene: ActionScene): Promise<Place | 'ended'> {
   const { reason } = run.interrupt
   if (reason === 'shutdown') return 'ended'
   if (reason === 'deadline') return { scene, at: { kind: 'lost', fault: expired(scene) } }
-  const place = await context.writer.write((trx) => advance(trx, scene, 0))
+  const place = await context.writer.write((trx) => advance(trx, scene, 0), {
+    waitsForNoLocks: placesAlone(scene),
+  })
   if (place === 'ended' || place.at.kind !== 'begin') return place
   await run.interrupt.sleep(context.clock, waitMs)
   return place
 }
+
+/** A claim passes over hosts that are being claimed, and all else that a create writes is its own. */
+const placesAlone = ({ action, server }: ActionScene): boolean =>
+  action.name === 'create' && server.schedulerHints['group'] === undefined
 
 /** Enters the step `index`, and the ones after it as far as no host is needed. */
 async function advance(trx: Db, scene: ActionScene, index: number): Promise<Place | 'ended'> {

@@ -9,7 +9,7 @@ import type { ConductorContext } from '../../src/conductor/context.ts'
 import type { HostDescription } from '../../src/model/host.ts'
 import type { Server } from '../../src/model/server.ts'
 import { insertPlacement } from '../../src/store/placements.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Db, Store } from '../../src/store/store.ts'
 import { aDescription, aFlavor } from '../support/scheduler-bed.ts'
 
 /** Hosts of these many vCPUs take turns; each has a GiB of memory and 20 GiB of disk for each. */
@@ -137,14 +137,15 @@ function placeOne(context: ConductorContext): Promise<string | null> {
     availabilityZone: null,
     schedulerHints: {},
   } as unknown as Server
-  return context.writer.write(async (trx) => {
+  const work = async (trx: Db): Promise<string | null> => {
     const { host, reasons, ...placed } = await placeServer(trx, context, { server })
     if (host !== null && 'resources' in placed) context.hosts.take(host, placed.resources, 1)
     const requestId = `req-${server.id}`
     const now = context.clock.now()
     await insertPlacement(trx, { requestId, serverId: server.id, chosenHost: host, reasons, now })
     return host
-  })
+  }
+  return context.writer.write(work, { waitsForNoLocks: true })
 }
 
 /** Sums up: how many hosts have more allocated than they have, or another amount than they think. */

@@ -43,6 +43,30 @@ describe('the group writer', { timeout: 10_000 }, () => {
     await store.close()
   })
 
+  it('where transactions run at once, only puts those together that wait for no locks, and no more than it must', async () => {
+    const { store } = await countingStore()
+    const groups: string[][] = []
+    const many: Store = {
+      ...store,
+      connections: 4,
+      transaction: (work) => {
+        groups.push([])
+        return work((groups.length - 1) as never)
+      },
+    }
+    const writer = createGroupWriter(many, () => assert.fail('nothing to roll back'))
+    const note = (name: string, waitsForNoLocks: boolean) =>
+      writer.write(async (trx) => void groups[trx as unknown as number]!.push(name), { waitsForNoLocks })
+    await Promise.all([note('a', true), note('b', true)])
+    assert.deepEqual(groups.splice(0), [['a'], ['b']])
+    await Promise.all([
+      ...['a', 'b', 'c', 'd', 'e', 'f'].map((name) => note(name, true)),
+      note('locks', false),
+    ])
+    assert.deepEqual(groups.splice(0).toSorted(), [['a', 'b', 'c', 'd'], ['e', 'f'], ['locks']])
+    await store.close()
+  })
+
   it('takes what is asked for while it writes', async () => {
     const { store } = await countingStore()
     const writer = createGroupWriter(store, () => undefined)
