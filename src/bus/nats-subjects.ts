@@ -8,6 +8,7 @@ import type { Report } from '../contract/report.ts'
  *   lodge.v1.report.<host>.host|power|census|migration-progress
  *                                                   one agent to the controllers
  *   _INBOX.agent.<host>.>                           answers to an agent
+ *   lodge.v1.image.find|changed|slice.<controller>  controllers among themselves
  *
  * `<host>` is two tokens: `host.<name>`, or `simulated.<number>`, so that one credential can be given for a whole
  * simulated fleet and for nothing else.
@@ -27,6 +28,10 @@ export const everyHeartbeat = `${root}.report.*.*.host`
 
 export const agentInbox = (host: string): string =>
   `_INBOX.agent.${host === simulatedFleet ? 'simulated.fleet' : hostTokens(host)}`
+
+export const imageFind = `${root}.image.find`
+export const imageChanged = `${root}.image.changed`
+export const imageSlice = (controller: string): string => `${root}.image.slice.${controller}`
 
 /** The host that a report's subject speaks for; undefined for subjects of other forms. */
 export function hostOfReport(subject: string): string | undefined {

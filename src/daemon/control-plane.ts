@@ -14,12 +14,14 @@ import type { Config } from '../base/config.ts'
 import { LodgeError, messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
 import type { Bus } from '../bus/bus.ts'
+import type { ImagePeers } from '../contract/image-peers.ts'
 import { createConductor } from '../conductor/conductor.ts'
 import { releaseLeases } from '../store/actions.ts'
 import type { Store } from '../store/store.ts'
 import { bootstrap } from './bootstrap.ts'
 import { nextConductorIdentity } from './conductor-identity.ts'
 import { createImageFiles, type ImageStore } from './image-files.ts'
+import { startImageUpkeep } from './image-upkeep.ts'
 import { openStore } from './open-store.ts'
 import type { StateDirectory } from './state-directory.ts'
 
@@ -35,6 +37,8 @@ export interface ControlPlaneOptions {
   parts: Parts
   /** Starts what must be there before the first request: the agents of a single process. */
   beforeServing?: (images: ImageStore) => Promise<void>
+  /** Other controllers of the fleet. */
+  peers?: ImagePeers
   /** For agents elsewhere: how they join, and fetch images over HTTP. */
   doorOf?: (parts: { images: ImageStore; store: Store }) => FleetDoor
 }
@@ -49,9 +53,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<{
   const alone = config.store.url === null
   const store = await openStore(config, state, log)
   parts.push(() => store.close())
-  const images = createImageFiles({ directory: state.images, store, clock, limits: config.image })
-  // Others may be in the middle of what looks as if it had died.
-  if (alone) {
+  const { peers } = options
+  const images = createImageFiles({ directory: state.images, store, clock, limits: config.image, peers })
+  peers?.serve(images)
+  // Others may be in the middle of what looks as if it had died: that is for the upkeep, with patience.
+  if (!alone) parts.push(startImageUpkeep({ directory: state.images, images, store, clock, log, peers }))
+  else {
     const recovered = await images.recover()
     if (recovered.requeued + recovered.removed > 0)
       log.info(recovered, 'cleaned up after uploads that did not end')

@@ -6,6 +6,7 @@ import type { Config } from '../base/config.ts'
 import { LodgeError } from '../base/errors.ts'
 import type { Logger } from '../base/logging.ts'
 import { connectNats } from '../bus/nats-connect.ts'
+import { createImagePeers } from '../bus/nats-image-peers.ts'
 import { createNatsBus } from '../bus/nats.ts'
 import { startControlPlane, type Parts } from './control-plane.ts'
 import { createFleetDoor } from './fleet-door.ts'
@@ -59,6 +60,7 @@ export async function startController({ config, log }: { config: Config; log: Lo
       state,
       bus,
       parts,
+      ...(config.store.url !== null && { peers: createImagePeers(connection) }),
       doorOf: ({ images, store }) => {
         const revocations = keepRevocations({
           store,

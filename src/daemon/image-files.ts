@@ -1,28 +1,27 @@
-import { constants } from 'node:fs'
-import {
-  access,
-  chmod,
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  rename,
-  rm,
-  stat,
-  type FileHandle,
-} from 'node:fs/promises'
-import { createHash } from 'node:crypto'
+import { mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageFiles, WrittenImage } from '../api/common/route.ts'
 import type { Clock } from '../base/clock.ts'
 import { defaultConfig, type Config } from '../base/config.ts'
 import { LodgeError } from '../base/errors.ts'
 import { assertSpareRoom, freeBytes, type FreeBytes } from '../base/spare-room.ts'
+import type { ImagePeers, ImageSlices } from '../contract/image-peers.ts'
 import type { ImageTransfer } from '../contract/image-transfer.ts'
 import { checkImage } from '../model/image-inspection/check-image.ts'
 import type { ImageRecord } from '../model/image.ts'
 import { getImage, updateImage } from '../store/images.ts'
 import type { Store } from '../store/store.ts'
+import {
+  chunkBytes,
+  copyNew,
+  exists,
+  hashFile,
+  isMissing,
+  moveFile,
+  putInPlace,
+  storageError,
+  writeHashed,
+} from './durable-files.ts'
 
 export interface ImageFilesOptions {
   /** Made at the first use; mode 0700. */
@@ -31,11 +30,22 @@ export interface ImageFilesOptions {
   clock: Clock
   /** The default settings when absent. */
   limits?: Config['image']
+  /** Other controllers, which may have what is not here. */
+  peers?: ImagePeers | undefined
   /** Tests have disks of their own making. */
   freeBytes?: FreeBytes
 }
 
-export interface ImageStore extends ImageFiles, ImageTransfer {
+export interface ImageStore extends ImageFiles, ImageTransfer, ImageSlices {
+  /**
+   * Fetches the data of an active image from another controller, unless it is here.
+   * @throws LodgeError notFound when no other has it, unavailable when it broke off or is not what the record says
+   */
+  bring(imageId: string): Promise<void>
+  /** Whether the image's data is here, as that record says. */
+  has(image: Pick<ImageRecord, 'id' | 'sha512' | 'sizeBytes' | 'createdAt'>): Promise<boolean>
+  /** Whether its data is being written here now. */
+  isWriting(imageId: string): boolean
   /**
    * For the start of the only controller, before it serves: uploads that died with the last process are queued
    * again; what they left, and files of no image, are removed. Returns how many images and how many files.
@@ -48,7 +58,7 @@ export interface ImageStore extends ImageFiles, ImageTransfer {
  * when it is on disk, so a file with the plain name is whole.
  */
 export function createImageFiles(options: ImageFilesOptions): ImageStore {
-  const { directory, store, clock, limits = defaultConfig.image } = options
+  const { directory, store, clock, peers, limits = defaultConfig.image } = options
   const { db } = store
   const assertRoom = (more = 0): Promise<void> =>
     assertSpareRoom(directory, limits.reserveMiB, more, options.freeBytes ?? freeBytes)
@@ -63,15 +73,30 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
     await alone(imageId, async () => {
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 })
-        const written = await writeHashed(part, bounded(data))
+        const written = await sayingSo(imageId, () => writeHashed(part, bounded(data)))
         await putInPlace(part, path(imageId))
+        hashes.set(imageId, written.sha512)
         await accept(written)
+        peers?.changed()
       } catch (error) {
         await remove(imageId)
         // The image was deleted meanwhile, and what was written with it.
         throw isMissing(error) ? gone(imageId) : storageError(error)
       }
     })
+  }
+
+  /** Says all the time that the upload lives, so that no other controller takes it for one that died with us. */
+  async function sayingSo<T>(imageId: string, work: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => {
+      // What could not be said now is said next time.
+      updateImage(db, imageId, {}, clock.now(), ['saving']).catch(() => {})
+    }, uploadDiedMs / 6)
+    try {
+      return await work()
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   /** The data as it comes, as long as there is room for it and it is not larger than an image may be. */
@@ -108,6 +133,67 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
     }
   }
 
+  /** SHA-512 of the data that this process has written, by image. */
+  const hashes = new Map<string, string>()
+  const bringing = new Map<string, Promise<void>>()
+
+  function bring(imageId: string): Promise<void> {
+    const before = bringing.get(imageId)
+    if (before) return before
+    const work = bringNow(imageId).finally(() => bringing.delete(imageId))
+    bringing.set(imageId, work)
+    return work
+  }
+
+  /** What is here may be of an image that another controller deleted, and whose id was taken again. */
+  const has: ImageStore['has'] = async ({ id, sha512, sizeBytes, createdAt }) => {
+    const found = await stat(path(id)).catch(() => undefined)
+    if (!found) return false
+    const known = hashes.get(id)
+    if (known !== undefined) return known === sha512
+    return found.size === sizeBytes && found.mtimeMs > createdAt - skewMs
+  }
+
+  async function bringNow(imageId: string): Promise<void> {
+    const image = await getImage(db, imageId)
+    if (image?.status !== 'active' && image?.status !== 'deactivated') throw noData(imageId)
+    if (await has(image)) return
+    const data = await peers?.read(imageId)
+    if (!data) throw noData(imageId)
+    const part = partPath(imageId)
+    await alone(imageId, async () => {
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 })
+        const { sizeBytes, sha512 } = await writeHashed(part, bounded(data))
+        if (sizeBytes !== image.sizeBytes || sha512 !== image.sha512)
+          throw new LodgeError('unavailable', `Another controller has other data of the image ${imageId}.`)
+        await putInPlace(part, path(imageId))
+        hashes.set(imageId, sha512)
+      } catch (error) {
+        await rm(part, { force: true })
+        throw storageError(error)
+      }
+    })
+    // It may have been deleted meanwhile.
+    if (!(await getImage(db, imageId))) await remove(imageId)
+  }
+
+  async function slice(imageId: string, start: number, length: number): Promise<Uint8Array | undefined> {
+    let file: FileHandle
+    try {
+      file = await open(path(imageId), 'r')
+    } catch {
+      return undefined
+    }
+    try {
+      const buffer = Buffer.alloc(length)
+      const { bytesRead } = await file.read(buffer, 0, length, start)
+      return buffer.subarray(0, bytesRead)
+    } finally {
+      await file.close()
+    }
+  }
+
   async function read(imageId: string, range?: { start: number; end: number }) {
     const file = await openData(imageId)
     return file.createReadStream({ ...range, highWaterMark: chunkBytes })
@@ -115,6 +201,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
 
   async function openData(imageId: string): Promise<FileHandle> {
     try {
+      if (peers) await bring(imageId)
       return await open(path(imageId), 'r')
     } catch (error) {
       throw isMissing(error) ? noData(imageId) : error
@@ -125,6 +212,7 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
     signal?.throwIfAborted()
     const image = await getImage(db, imageId)
     if (image?.status !== 'active') throw noData(imageId)
+    if (peers) await bring(imageId)
     await copyNew(path(imageId), target).catch((error: unknown) => {
       throw isMissing(error) ? noData(imageId) : storageError(error)
     })
@@ -148,7 +236,9 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
         if (!isMissing(error) || !(await exists(path(imageId)))) throw error
       })
       const written = await hashFile(path(imageId))
+      hashes.set(imageId, written.sha512)
       await activate(image, { ...written, virtualSizeBytes: await virtualSizeOf(image) })
+      peers?.changed()
       return { sizeBytes: written.sizeBytes }
     })
   }
@@ -187,8 +277,15 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
   }
 
   async function remove(imageId: string): Promise<void> {
+    hashes.delete(imageId)
     await rm(path(imageId), { force: true })
     await rm(partPath(imageId), { force: true })
+  }
+
+  /** For good, and everywhere. */
+  async function removeImage(imageId: string): Promise<void> {
+    await remove(imageId)
+    peers?.changed()
   }
 
   async function recover() {
@@ -206,10 +303,27 @@ export function createImageFiles(options: ImageFilesOptions): ImageStore {
     return { requeued: Number(died.numUpdatedRows), removed: orphans.length }
   }
 
-  return { write, read, path, remove, fetch, store: takeIn, recover }
+  const isWriting = (imageId: string): boolean => writing.has(imageId)
+  return {
+    write,
+    read,
+    path,
+    remove: removeImage,
+    fetch,
+    store: takeIn,
+    recover,
+    bring,
+    has,
+    slice,
+    isWriting,
+  }
 }
 
-const chunkBytes = 256 * 1024
+/** An upload whose controller has not said for so long that it lives has died with it. Controllers say so often. */
+export const uploadDiedMs = 120_000
+
+/** Controllers' clocks may differ by so much. */
+const skewMs = 300_000
 
 /** So much may come between two looks at the room that is left. */
 const measureEveryBytes = 16 * 2 ** 20
@@ -223,113 +337,6 @@ function fileNameOf(imageId: string): string {
 }
 
 const isOurs = (name: string): boolean => uuidForm.test(name.replace(/\.part$/, ''))
-
-/** Writes a new file of mode 0600 that is on disk when this resolves. */
-async function writeHashed(target: string, data: AsyncIterable<Uint8Array>): Promise<WrittenImage> {
-  await using file = await open(target, 'w', 0o600)
-  const hashes = newHashes()
-  for await (const chunk of data) {
-    hashes.add(chunk)
-    await writeAll(file, chunk)
-  }
-  await file.sync()
-  return hashes.result()
-}
-
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  let rest = chunk
-  while (rest.length > 0) {
-    const { bytesWritten } = await file.write(rest)
-    rest = rest.subarray(bytesWritten)
-  }
-}
-
-async function hashFile(path: string): Promise<WrittenImage> {
-  await using file = await open(path, 'r')
-  const hashes = newHashes()
-  for await (const chunk of file.createReadStream({ highWaterMark: chunkBytes, autoClose: false }))
-    hashes.add(chunk as Buffer)
-  return hashes.result()
-}
-
-function newHashes() {
-  // MD5 protects nothing here: it is what old clients compare a download with.
-  const md5 = createHash('md5')
-  const sha512 = createHash('sha512')
-  let sizeBytes = 0
-  return {
-    add: (chunk: Uint8Array) => {
-      md5.update(chunk)
-      sha512.update(chunk)
-      sizeBytes += chunk.length
-    },
-    result: () => ({ sizeBytes, md5: md5.digest('hex'), sha512: sha512.digest('hex') }),
-  }
-}
-
-/** Moves a file to `target`, on disk when this resolves; across file systems by way of a copy at `part`. */
-async function moveFile(
-  source: string,
-  part: string,
-  target: string,
-  assertRoom: (more: number) => Promise<void>,
-): Promise<void> {
-  await chmod(source, 0o600)
-  await syncPath(source)
-  try {
-    await putInPlace(source, target)
-    return
-  } catch (error) {
-    if (codeOf(error) !== 'EXDEV') throw error
-  }
-  try {
-    await rm(part, { force: true })
-    await assertRoom((await stat(source)).size)
-    await copyNew(source, part)
-    await syncPath(part)
-    await putInPlace(part, target)
-  } catch (error) {
-    await rm(part, { force: true })
-    throw storageError(error)
-  }
-  await rm(source, { force: true })
-}
-
-/** Shares the blocks where the file system can. Leaves no half of a copy. */
-async function copyNew(source: string, target: string): Promise<void> {
-  try {
-    await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') await rm(target, { force: true })
-    throw error
-  }
-  await chmod(target, 0o600)
-}
-
-async function putInPlace(source: string, target: string): Promise<void> {
-  await rename(source, target)
-  await syncPath(join(target, '..'))
-}
-
-async function syncPath(path: string): Promise<void> {
-  await using file = await open(path, 'r')
-  await file.sync()
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-const codeOf = (error: unknown): string | undefined => (error as { code?: string } | null)?.code
-const isMissing = (error: unknown): boolean => codeOf(error) === 'ENOENT'
-
-function storageError(error: unknown): unknown {
-  const code = codeOf(error)
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
-  return new LodgeError('tooLarge', 'There is no room left for image data.', { cause: error })
-}
 
 const noData = (imageId: string): LodgeError =>
   new LodgeError('notFound', `The image ${imageId.slice(0, 64)} has no data.`)

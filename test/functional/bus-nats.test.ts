@@ -9,7 +9,16 @@ import { LodgeError } from '../../src/base/errors.ts'
 import { newRequestId, newUuid } from '../../src/base/ids.ts'
 import type { AgentEndpoint } from '../../src/bus/bus.ts'
 import { connectNats } from '../../src/bus/nats-connect.ts'
-import { agentSubject, hostOfReport, reportSubject } from '../../src/bus/nats-subjects.ts'
+import { claimsUpdateSubject, fleetAccount } from '../../src/bus/nats-keys.ts'
+import {
+  agentInbox,
+  agentSubject,
+  hostOfReport,
+  imageChanged,
+  imageFind,
+  reportSubject,
+} from '../../src/bus/nats-subjects.ts'
+import { readFleetKeys } from '../../src/daemon/fleet.ts'
 import type { Command, Outcome } from '../../src/contract/command.ts'
 import type { CensusReport, Report } from '../../src/contract/report.ts'
 import { powerState } from '../../src/model/server-state.ts'
@@ -116,6 +125,30 @@ describe('NATS: what its connection and its credentials allow', () => {
     await delay(200)
     assert.deepEqual([heard, stolen, reports], [[], [], []])
     for (const bus of [thief, victim, controller]) await bus.close()
+  })
+
+  test('an agent may not have images as controllers have them from each other, nor tell nats-server whom to refuse', async () => {
+    const controller = await connectAsController(nats)
+    const asked: string[] = []
+    for (const subject of [imageFind, imageChanged])
+      controller.subscribe(subject, {
+        callback: (_error, message) => {
+          asked.push(message.subject)
+          message.respond('{"from":"x"}')
+        },
+      })
+    await controller.flush()
+    const agent = await connect({
+      servers: nats.url.replace('nats://', ''),
+      authenticator: credsAuthenticator(readFileSync(await nats.agentCredentials('curious'))),
+      inboxPrefix: agentInbox('curious'),
+    })
+    const { id } = await fleetAccount(readFleetKeys(nats.state)!, [])
+    for (const subject of [imageFind, imageChanged, claimsUpdateSubject(id)])
+      await assert.rejects(agent.request(subject, '{}', { timeout: 500 }), subject)
+    assert.deepEqual(asked, [])
+    assert.equal((await controller.request(imageFind, '{}', { timeout: 2000 })).string(), '{"from":"x"}')
+    for (const one of [agent, controller]) await one.close()
   })
 
   test('a report in the name of another, from a subject of one’s own, is refused', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -7,7 +8,9 @@ import { silentLogger } from '../../src/base/logging.ts'
 import { loadConfig } from '../../src/base/load-config.ts'
 import { startAgentProcess, type AgentProcess } from '../../src/daemon/agent-process.ts'
 import { startController, type Controller } from '../../src/daemon/controller.ts'
+import { connectNats } from '../../src/bus/nats-connect.ts'
 import { joinFleet } from '../../src/daemon/join-fleet.ts'
+import { readMembership } from '../../src/daemon/membership.ts'
 import { tinyQcow2 } from '../../src/hypervisor/simulated/tiny-qcow2.ts'
 import { freePort } from '../support/free-port.ts'
 import { login, loginAs, readPassword, type OpenStackApi } from '../support/openstack-api.ts'
@@ -87,6 +90,39 @@ describe('two controllers of one fleet, on PostgreSQL and NATS', { timeout: 180_
       const { body } = await api.must('GET', '/compute/v2.1/os-hypervisors')
       assert.equal(body.hypervisors.filter((one: { state: string }) => one.state === 'up').length, 4)
     }
+  })
+
+  test('an image that is uploaded at one is the other’s too, and goes from both', async () => {
+    const [first, second] = apis as [OpenStackApi, OpenStackApi]
+    const data = randomBytes(3_000_000)
+    const wanted = { name: 'large', disk_format: 'raw', container_format: 'bare' }
+    const { id } = (await first.must('POST', '/image/v2/images', wanted)).body
+    await first.must('PUT', `/image/v2/images/${id}/file`, data)
+    const answer = await fetch(`${second.url}/image/v2/images/${id}/file`, {
+      headers: { 'x-auth-token': second.token },
+    })
+    assert.equal(Buffer.from(await answer.arrayBuffer()).equals(data), true)
+    const file = (name: string): boolean => existsSync(join(directory, name, 'images', id))
+    assert.deepEqual([file('one'), file('two')], [true, true])
+    await second.must('DELETE', `/image/v2/images/${id}`)
+    await until('the file to go from both', 10_000, () => !file('one') && !file('two'))
+  })
+
+  test('a host that is revoked at one is refused, whichever controllers there are', async () => {
+    const config = loadConfig(undefined, {
+      stateDirectory: join(directory, 'shut'),
+      agent: { hostName: 'shut' },
+    })
+    const invite = { invite: { host: 'shut' } }
+    const { token, url } = (await apis[0]!.must('POST', '/lodge/v1/host-invites', invite)).body.invite
+    await joinFleet({ config, url, token, simulated: false })
+    const member = readMembership(join(directory, 'shut'))!
+    const connection = () => connectNats({ ...member, url: member.natsUrl, name: 'shut' })
+    const open = await connection()
+    const { body } = await apis[1]!.must('DELETE', '/lodge/v1/agents/shut')
+    assert.equal(body.nats_refuses, true)
+    await open.closed()
+    await assert.rejects(connection(), { kind: 'unauthorized' })
   })
 
   test('one stops in the middle, and the other brings its work to an end', async () => {
