@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../../src/base/logging.ts'
 import { withoutPassword } from '../../src/base/without-password.ts'
+import { claimOneOf } from '../../src/store/allocations.ts'
+import { upsertHost } from '../../src/store/hosts.ts'
 import { openPostgresStore } from '../../src/store/open-postgres.ts'
 import { saveRole } from '../../src/store/identity-roles.ts'
 import { getHypervisor } from '../../src/store/host-list.ts'
 import { startPrivatePostgres, type PrivatePostgres } from '../support/private-postgres.ts'
+import { aHost } from '../support/store-records.ts'
 import { storeRaces } from '../support/store-races.ts'
 import { storeSuite } from '../support/store-suite.ts'
 import { until } from '../support/until.ts'
@@ -61,6 +65,28 @@ describe('a PostgreSQL that goes away', { timeout: 60_000 }, () => {
       return true
     })
     assert.equal(withoutPassword('postgres://u:p@h/d?password=q'), 'postgres://u:***@h/d?password=***')
+  })
+})
+
+describe('claims at the same moment', { timeout: 60_000 }, () => {
+  it('take the next of their alternates where the best is just being claimed, and wait where there is no other', async () => {
+    const store = await open(await server.database())
+    for (const name of ['best', 'next'])
+      await store.transaction((trx) => upsertHost(trx, aHost(name, { vcpus: 2, memoryMiB: 640 }), 1))
+    const ask = (serverId: string) => ({ serverId, resources: { vcpus: 1, memoryMiB: 64, diskGiB: 1 } })
+    const claim = (serverId: string, hosts: string[]) =>
+      store.transaction((trx) => claimOneOf(trx, hosts, ask(serverId), 1))
+    let waits: Promise<string | null> | undefined
+    await store.transaction(async (trx) => {
+      assert.equal(await claimOneOf(trx, ['best', 'next'], ask('first'), 1), 'best')
+      assert.equal(await claim('second', ['best', 'next']), 'next')
+      waits = claim('third', ['best'])
+      assert.equal(await Promise.race([waits, sleep(100, 'waits')]), 'waits')
+    })
+    assert.equal(await waits, 'best')
+    assert.equal(await claim('fourth', ['best', 'next']), 'next')
+    assert.equal(await claim('fifth', ['best', 'next']), null)
+    await store.close()
   })
 })
 
