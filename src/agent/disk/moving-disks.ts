@@ -42,6 +42,8 @@ export interface MovingDisks {
    * @throws LodgeError notFound when nothing has arrived; badRequest when a disk would have to shrink
    */
   adopt(spec: ServerSpec, migrationId: string, signal: AbortSignal): Promise<ServerDisks>
+  /** Servers for which this host made room, or whose disks have come; until they are adopted or discarded. */
+  arrivals(): Promise<string[]>
   /** The migration whose disks are here and wait to be adopted. */
   arrivalOf(serverId: string): Promise<string | undefined>
   /** Whether the server's disks here came with this migration. */

@@ -35,6 +35,7 @@ interface Arrival {
 }
 
 const asideSuffix = '_resize'
+const incomingSuffix = '_incoming'
 const arrivalName = 'arrival.json'
 /** What may be sent. */
 const diskNames = new Set(['disk', 'disk.eph0', 'disk.swap'])
@@ -42,7 +43,7 @@ const diskNames = new Set(['disk', 'disk.eph0', 'disk.swap'])
 const flatName = 'disk.flat'
 
 /** Where disks arrive, of a server with that directory. */
-export const incomingOf = (directory: string): string => `${directory}_incoming`
+export const incomingOf = (directory: string): string => `${directory}${incomingSuffix}`
 
 /**
  * Moving disks as directories beside the server's own: `<id>_incoming` and, under Nova's name, `<id>_resize`. On storage
@@ -148,6 +149,13 @@ export function createMovingFileDisks(
       }
       const planned = arrival.flat ? await settle(null) : await withBase(spec, signal, settle)
       return options.placed(directory, planned)
+    },
+
+    async arrivals() {
+      const names = await readdir(options.directory)
+      const coming = names.filter((name) => name.endsWith(incomingSuffix))
+      const ours = await Promise.all(coming.map((name) => ownership.isOurs(join(options.directory, name))))
+      return coming.filter((_, index) => ours[index]).map((name) => name.slice(0, -incomingSuffix.length))
     },
 
     async arrivalOf(serverId) {

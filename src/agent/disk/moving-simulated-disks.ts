@@ -54,6 +54,9 @@ export function createMovingSimulatedDisks(
       servers.set(spec.id, { spec, disks, mark: { host }, arrivedWith: migrationId })
       return structuredClone(disks)
     },
+    async arrivals() {
+      return [...incoming].filter(([, arrival]) => arrival.host === host).map(([serverId]) => serverId)
+    },
     async arrivalOf(serverId) {
       const arrival = incoming.get(serverId)
       return arrival?.files.has('disk') ? arrival.migrationId : undefined
