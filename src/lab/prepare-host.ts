@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fillCapabilitiesCache } from './capabilities-cache.ts'
+import { pkiDirectory } from './lab-certificates.ts'
 
 /** The address of the host with that number, on a network that no other lab and no machine shares. */
 export const addressOf = (number: number): string => `10.77.0.${number}`
@@ -41,10 +42,14 @@ function libvirtdConf(uuid: string): string[] {
     // libvirt refuses to migrate between hosts of the same id.
     `host_uuid = "${uuid}"`,
     'auth_unix_rw = "none"',
-    // No password: only the hosts of this lab reach this port.
-    'listen_tls = 0',
+    // No password: only the hosts of this lab reach these ports. With TLS they know each other by their certificates.
     'listen_tcp = 1',
     'auth_tcp = "none"',
+    'listen_tls = 1',
+    'auth_tls = "none"',
+    `ca_file = "${pkiDirectory}/cacert.pem"`,
+    `cert_file = "${pkiDirectory}/servercert.pem"`,
+    `key_file = "${pkiDirectory}/serverkey.pem"`,
     // Migrations hold a worker and a request for as long as they last.
     'max_workers = 40',
     'max_client_requests = 40',
@@ -63,6 +68,8 @@ function qemuConf(address: string): string[] {
     'namespaces = [ ]',
     `migration_host = "${address}"`,
     `migration_address = "${address}"`,
+    `migrate_tls_x509_cert_dir = "${pkiDirectory}"`,
+    'migrate_tls_x509_verify = 1',
     'migration_port_min = 49152',
     'migration_port_max = 49215',
   ]

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { LodgeError } from '../base/errors.ts'
 import { fillCapabilitiesCache, keepCapabilitiesCache } from './capabilities-cache.ts'
+import { certifyHosts } from './lab-certificates.ts'
 import type { Lab, LabHost } from './lab.ts'
 import { labHost } from './lab-host.ts'
 import { labOf } from './lab-of.ts'
@@ -55,6 +56,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     const numbers = Array.from({ length: options.hosts }, (_, i) => i + 1)
     const hosts = numbers.map((number) => labHost(directory, number, init.pid, group))
     for (const number of numbers) prepareHost(directory, number, options.hosts)
+    certifyHosts(
+      hosts.map(({ name, address, directory }) => ({ etc: join(directory, 'etc'), name, address })),
+    )
     await startAll(hosts, options.onHost)
     if (options.stay) letGo(keeper)
     return labOf(directory, hosts, init)
@@ -82,11 +86,11 @@ function check(hosts: number, directory: string): void {
       `Each host has a ${inside} of its own; a lab's directory is outside of it`,
     )
   if (process.getuid?.() !== 0) throw new LodgeError('forbidden', 'A lab needs root, for its namespaces')
-  for (const program of ['unshare', 'nsenter', 'setpriv', 'ip', 'libvirtd', 'virtlogd', 'virsh'])
+  for (const program of ['unshare', 'nsenter', 'setpriv', 'ip', 'libvirtd', 'virtlogd', 'virsh', 'openssl'])
     if (!isInstalled(program))
       throw new LodgeError(
         'unavailable',
-        `A lab needs the program ${program}; Debian has it in util-linux, iproute2, libvirt-daemon-system or libvirt-clients`,
+        `A lab needs the program ${program}; Debian has it in util-linux, iproute2, libvirt-daemon-system, libvirt-clients or openssl`,
       )
 }
 

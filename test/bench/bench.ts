@@ -1,7 +1,7 @@
 /**
  * npm run bench [-- --json] [-- SECTION ...]: Lodge beside raw libvirt, in one run on one machine. Sections are
- * `api`, `placement`, `footprint` and `guest`; all of these unless named. `fleet [--hosts N]`, which takes some ten
- * minutes and the memory of ten thousand simulated hosts, only when named. Status 1 when a promise is not kept.
+ * `api`, `placement`, `footprint` and `guest`; all of these unless named. Only when named: `fleet [--hosts N]`, which takes
+ * some ten minutes and the memory of ten thousand simulated hosts, and `migration`, which needs root. Status 1 when a promise is not kept.
  */
 import { parseArgs } from 'node:util'
 import { table } from '../../src/cli/table.ts'
@@ -9,6 +9,7 @@ import { apiSection } from './api-section.ts'
 import { fleetSection } from './fleet-section.ts'
 import { footprintSection } from './footprint-section.ts'
 import { guestSection } from './guest-section.ts'
+import { migrationSection } from './migration-section.ts'
 import { placementSection } from './placement-section.ts'
 import { figureOf, kept, type Row } from './row.ts'
 
@@ -19,6 +20,7 @@ const sections = {
   guest: guestSection,
 }
 const onlyWhenNamed = {
+  migration: migrationSection,
   fleet: () => fleetSection(values.hosts === undefined ? {} : { hosts: Number(values.hosts) }),
 }
 

@@ -41,7 +41,10 @@ describe('the forecast of a live migration, of real guests', { timeout: 300_000 
     await stage.startConductor()
     const limits = { bandwidthMiBps: limitMiBps, autoConverge: false }
     const files = Object.fromEntries(Object.values(guests).map(({ image, file }) => [image.id, file]))
-    agents = await startLabAgents(lab, stage.bus, join(directory, 'agents'), limits, files)
+    agents = await startLabAgents(lab, stage.bus, join(directory, 'agents'), {
+      migration: limits,
+      files,
+    })
     await stage.until(
       async () => (await stage.store.db.selectFrom('hosts').select('id').execute()).length === 2,
     )

@@ -25,11 +25,22 @@ export interface LabAgent {
   host: LabHost
   hypervisor: Hypervisor
   disks: Disks
+  /** The agent's settings about live migration; what is changed here counts for the next one. */
+  migration: Config['agent']['migration']
   stop(): Promise<void>
+}
+
+export interface LabAgentsOptions {
+  migration?: Partial<Config['agent']['migration']>
+  /** All agents keep their disks in one directory. */
+  sharedStorage?: boolean
+  /** Other images than the test guest's, by their ids. */
+  files?: Record<string, string>
 }
 
 export interface LabAgents {
   agents: Map<string, LabAgent>
+  sharedStorage: boolean
   /** The test guest's. */
   image: ServerImage
   stop(): Promise<void>
@@ -39,9 +50,7 @@ export async function startLabAgents(
   lab: Lab,
   bus: Bus,
   directory: string,
-  migration: Partial<Config['agent']['migration']> = {},
-  /** Other images than the test guest's, by their ids. */
-  files: Record<string, string> = {},
+  { migration = {}, sharedStorage = false, files = {} }: LabAgentsOptions = {},
 ): Promise<LabAgents> {
   const imageDirectory = join(directory, 'images')
   mkdirSync(imageDirectory, { recursive: true })
@@ -57,10 +66,14 @@ export async function startLabAgents(
     },
   }
   const agents = new Map<string, LabAgent>()
-  for (const host of lab.hosts)
-    agents.set(host.name, await startLabAgent(host, bus, images, join(directory, host.name), migration))
+  for (const host of lab.hosts) {
+    const state = join(directory, host.name)
+    const storage = sharedStorage ? join(directory, 'shared') : state
+    agents.set(host.name, await startLabAgent(host, bus, images, { state, storage }, migration))
+  }
   return {
     agents,
+    sharedStorage,
     image: {
       id: newUuid(),
       name: 'guest',
@@ -80,10 +93,10 @@ async function startLabAgent(
   host: LabHost,
   bus: Bus,
   images: ImageTransfer,
-  state: string,
+  { state, storage }: { state: string; storage: string },
   migration: Partial<Config['agent']['migration']>,
 ): Promise<LabAgent> {
-  mkdirSync(state, { recursive: true })
+  for (const directory of [state, storage]) mkdirSync(directory, { recursive: true })
   const common = { clock: systemClock, log: silentLogger() }
   const config: Config['agent'] = {
     ...defaultConfig.agent,
@@ -99,7 +112,8 @@ async function startLabAgent(
   const hypervisor = await openLibvirtHypervisor({ uri: host.libvirtUri, virtType: 'auto', ...common })
   const journal: Journal = openJournal(join(state, 'journal.sqlite'))
   const disks = createFileDisks({
-    directory: state,
+    directory: storage,
+    shared: storage !== state,
     host: host.name,
     images,
     toolLimits: config.imageTool,
@@ -122,6 +136,7 @@ async function startLabAgent(
     host,
     hypervisor,
     disks,
+    migration: config.migration,
     stop: async () => {
       await agent.stop()
       await journal.close()

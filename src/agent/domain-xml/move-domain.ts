@@ -45,7 +45,10 @@ function setSource(of: XmlElement, file: string): void {
 
 function moveConsole(device: XmlElement, { consoleLogPath }: MigrationTarget): void {
   const log = find(device, 'log')
-  if (log) attributesOf(log)['@_file'] = consoleLogPath
+  if (!log) return
+  attributesOf(log)['@_file'] = consoleLogPath
+  // On shared storage it is the same file, which the guest goes on with.
+  attributesOf(log)['@_append'] = 'on'
 }
 
 function moveScreen(device: XmlElement, { vncListen }: MigrationTarget): void {
