@@ -39,6 +39,8 @@ export interface HostCache {
   described(description: HostDescription): void
   /** Given up on, so that work goes on without it: forced down, or not heard of for the configured time. */
   isDown(host: string): boolean
+  /** An operator, or a fence, has said that the host is off. */
+  isForcedDown(host: string): boolean
   /** The clock was set by `ms`, or the process halted: no host is younger or older for it. */
   shift(ms: number): void
   /** Since the conductor's start not every known host had the time to say that it is there. */
@@ -59,6 +61,12 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
     heardOf: (name) => heardOf.get(name) ?? 0,
     failedBuilds: (name) => failedBuilds.get(name) ?? 0,
   })
+
+  function isForcedDown(name: string): boolean {
+    const table = reader.table()
+    const index = table.indexOf.get(name)
+    return index !== undefined && table.forcedDown[index] === 1
+  }
 
   return {
     refresh: async (db, lookedWithinMs = 0) => {
@@ -104,10 +112,9 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
       if (index === undefined) reader.invalidate([description.name])
       else describeHost(table, index, description)
     },
+    isForcedDown,
     isDown: (name) => {
-      const table = reader.table()
-      const index = table.indexOf.get(name)
-      if (index !== undefined && table.forcedDown[index] === 1) return true
+      if (isForcedDown(name)) return true
       // While the conductor was away nobody could report to it, so every host gets the full time from our start.
       return clock.now() - Math.max(heardOf.get(name) ?? 0, startedAt) > downAfterMs
     },

@@ -26,7 +26,7 @@ import { endFailed, endSuperseded } from './end-action.ts'
 import type { Interrupt } from './interrupt.ts'
 import { faultOfResult, sendCommand, type SendResult } from './send-command.ts'
 import { attemptOf, changed, end, save } from './scene.ts'
-import type { ActionScene, CommandPlan, Step } from './step.ts'
+import type { ActionScene, CommandPlan, Skip, Step } from './step.ts'
 
 /** An action in work. */
 export interface Run {
@@ -189,17 +189,17 @@ async function command(run: Run, scene: ActionScene): Promise<Place | 'ended'> {
     case 'ok':
       return { scene, at: { kind: 'answered', result: sent.result } }
     case 'fault':
-      return step.faults === 'skip'
+      return skips(step.faults, scene)
         ? { scene, at: { kind: 'answered', result: undefined } }
         : { scene, at: { kind: 'failing', fault: sent.fault } }
     case 'hostDown':
-      return step.hostDown === 'skip'
+      return skips(step.hostDown, scene)
         ? { scene, at: { kind: 'answered', result: undefined } }
         : { scene, at: { kind: 'failing', fault: sent.fault } }
     case 'interrupted':
       if (sent.reason === 'shutdown') return 'ended'
       if (sent.reason === 'superseded') return { scene, at: { kind: 'superseded' } }
-      if (step.faults === 'skip') return { scene, at: { kind: 'answered', result: undefined } }
+      if (skips(step.faults, scene)) return { scene, at: { kind: 'answered', result: undefined } }
       return { scene, at: { kind: 'failing', fault: expired(scene) } }
   }
 }
@@ -244,30 +244,38 @@ async function fail(
 
 /** Sends what the undo asks of hosts, newest step first. */
 async function unwind(run: Run, scene: ActionScene, fault: Fault): Promise<Place | 'ended'> {
-  run.deadline = scene.context.clock.now() + undoMs
   run.interrupt.clear()
   const changes: Undone[] = []
+  const undone = new Map<string, unknown>()
   for (let i = scene.action.step; i >= 0; i -= 1) {
     const step = scene.definition.steps[i]!
     if (!step.undo) continue
-    const plan = (await step.undo.command?.(scene)) ?? null
-    const sent = plan && (await sendUndo(run, scene, step, plan))
+    const plan = (await step.undo.command?.(scene, undone)) ?? null
+    const waits = step.undo.waitsForHost?.(scene, undone) ?? false
+    const sent = plan && (await sendUndo(run, scene, { step, plan, waits }))
     if (sent?.kind === 'interrupted' && sent.reason === 'shutdown') return 'ended'
     changes.push({ step, sent, host: plan?.host ?? null })
+    undone.set(step.name, resultOf(sent))
     if (step.undo.barrier && sent && sent.kind !== 'ok') break
   }
   return { scene, at: { kind: 'undone', fault, changes } }
 }
 
-async function sendUndo(run: Run, scene: ActionScene, step: Step, plan: CommandPlan): Promise<SendResult> {
+async function sendUndo(
+  run: Run,
+  scene: ActionScene,
+  { step, plan, waits }: { step: Step; plan: CommandPlan; waits: boolean },
+): Promise<SendResult> {
+  run.deadline = waits ? Infinity : scene.context.clock.now() + undoMs
   const sent = await sendCommand(scene.context, {
     id: `${commandId(scene, step.name)}-undo`,
     serverId: scene.server.id,
     requestId: scene.action.requestId,
     plan,
     interrupt: run.interrupt,
-    sameHostTries: 3,
+    sameHostTries: waits ? Infinity : 3,
     cutShortBy: ['deadline', 'shutdown'],
+    waitsForHost: waits,
   })
   if (sent.kind !== 'ok')
     scene.context.log.warn(
@@ -317,6 +325,9 @@ async function showUndo(
       : { result: 'Error', details: `Left on host ${host} for its census to remove.`, now },
   )
 }
+
+const skips = (rule: Skip | undefined, scene: ActionScene): boolean =>
+  typeof rule === 'function' ? rule(scene) : rule === 'skip'
 
 const currentStep = (scene: ActionScene): Step => scene.definition.steps[scene.action.step]!
 

@@ -14,6 +14,8 @@ export interface SendRequest {
   interrupt: Interrupt
   /** How often a fault that may pass on the same host is tried. */
   sameHostTries: number
+  /** A host that is silent is waited for; only one that is said to be down is not. */
+  waitsForHost?: boolean
   /** Reasons for which its outcome is not waited for once it is sent. */
   cutShortBy: readonly InterruptReason[]
 }
@@ -50,7 +52,9 @@ export async function sendCommand(context: ConductorContext, request: SendReques
       tries += 1
     } else {
       await context.hosts.refresh(context.store.db, 1000)
-      if (context.hosts.isDown(plan.host)) return { kind: 'hostDown', fault: hostDownFault(plan.host) }
+      const { hosts } = context
+      if (request.waitsForHost ? hosts.isForcedDown(plan.host) : hosts.isDown(plan.host))
+        return { kind: 'hostDown', fault: hostDownFault(plan.host) }
     }
     await interrupt.sleep(context.clock, delay)
     if (interrupt.reason) return { kind: 'interrupted', reason: interrupt.reason }

@@ -53,22 +53,33 @@ export interface Step {
   /** Writes the outcome. `result` is undefined when there was no command, or its host is down (see `hostDown`). */
   leave?(trx: Db, scene: ActionScene, result: unknown): Promise<Change>
   /** A host that is down fails the step unless it is skipped. */
-  hostDown?: 'skip'
+  hostDown?: Skip
   /** What it leaves undone is no reason to undo what is done: a fault ends the step as if it had succeeded. */
-  faults?: 'skip'
+  faults?: Skip
   /** The host that the event names; default: the server's. */
   eventHost?(scene: ActionScene): string | null
   /** How often a fault that may pass on the same host is tried again; default 5. Until the deadline: Infinity. */
   sameHostTries?: number
   undo?: {
-    /** Best effort: a host that cannot be reached now is cleaned by the census later. */
-    command?(scene: ActionScene): Promise<CommandPlan | null>
+    /**
+     * Best effort: a host that cannot be reached now is cleaned by the census later. `undone` has the results of what
+     * was undone before, by the names of the steps; undefined for what failed.
+     */
+    command?(scene: ActionScene, undone: ReadonlyMap<string, unknown>): Promise<CommandPlan | null>
+    /**
+     * Without this host's word nothing may go on: a host that is silent is waited for until it answers, or until an
+     * operator or a fence says that it is down.
+     */
+    waitsForHost?(scene: ActionScene, undone: ReadonlyMap<string, unknown>): boolean
     /** `result` is the command's; undefined when there was none, or it failed. */
     write?(trx: Db, scene: ActionScene, result: unknown): Promise<Change>
     /** When its command fails nothing of the steps before is undone: it would not be safe. */
     barrier?: boolean
   }
 }
+
+/** Whether a step that fails in some way is passed over. */
+export type Skip = 'skip' | ((scene: ActionScene) => boolean)
 
 /** An action: its steps, and how the server is left when they fail for good. */
 export interface ActionDefinition {

@@ -68,7 +68,11 @@ export interface CommandTable {
     result: object
   }
   /** Ends the move that is under way, or about to begin. The guest stays, unless it has gone already. */
-  migrateAbort: { params: MigrationParams; result: object }
+  migrateAbort: {
+    params: MigrationParams
+    /** What the guest does here now; null: it has gone. Older agents do not say. */
+    result: { guest?: PowerState | null }
+  }
   /** Makes the move end soon: by post-copy where it is allowed, else by pausing the guest. */
   migrateForceComplete: { params: MigrationParams; result: object }
   /** Takes the guest that has come onto the ledger. @throws notFound when it is not here */
@@ -83,7 +87,12 @@ export interface CommandTable {
   migrateFinishSource: { params: MigrationParams & { sharedStorage: boolean }; result: object }
   /** Removes what was made for a guest that did not come; says where the guest is if it did. */
   migrateRollbackDestination: {
-    params: MigrationParams & { sharedStorage: boolean; spec: ServerSpec }
+    params: MigrationParams & {
+      sharedStorage: boolean
+      spec: ServerSpec
+      /** The source has the guest: what does not run here is no guest. */
+      atSource?: boolean
+    }
     result: { guest: PowerState | null }
   }
 }

@@ -173,6 +173,11 @@ export interface Hypervisor {
   watchWrites(uuid: string, seconds: number): Promise<DomainWrites>
   /** How the migration went by which the domain came here last; undefined when that is not known. */
   completedMigration(uuid: string): Promise<MigrationOutcome | undefined>
+  /**
+   * Whether the guest was halted for the last moment of a migration that then failed, and runs on here since. When the
+   * other host could not be heard at that moment, it may run there too: libvirt leaves that to locks of disks.
+   */
+  cameBack(uuid: string): Promise<boolean>
   /** The job that is at work on the domain; undefined when there is none. */
   domainJob(uuid: string): Promise<DomainJob | undefined>
   /** Ends the job, which then fails. @throws LodgeError conflict when there is none */

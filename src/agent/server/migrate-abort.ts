@@ -1,7 +1,8 @@
 import { LodgeError } from '../../base/errors.ts'
 import { isKind } from './domain-power.ts'
 import { migrationJob, migrationOver } from './migration-parts.ts'
-import type { VerbRun } from './verb.ts'
+import type { PowerState } from '../../model/server-state.ts'
+import type { VerbContext, VerbRun } from './verb.ts'
 
 /** How long libvirt may take to end the job: a link that is cut shows after half a minute. */
 const waitMs = 45_000
@@ -10,7 +11,7 @@ export const migrateAbort: VerbRun<'migrateAbort'> = async (context, { serverId,
   const { hypervisor } = context
   // A move that has not begun yet will find it.
   context.migrations.noteMigration(params.migrationId, { aborted: true })
-  if (!(await migrationJob(context, serverId))) return { result: {} }
+  if (!(await migrationJob(context, serverId))) return { result: await guestOf(context, serverId) }
   try {
     await hypervisor.abortJob(serverId)
   } catch (error) {
@@ -20,5 +21,9 @@ export const migrateAbort: VerbRun<'migrateAbort'> = async (context, { serverId,
   }
   if (!(await migrationOver(context, serverId, waitMs, signal)))
     throw new LodgeError('timeout', 'The migration has not ended yet')
-  return { result: {} }
+  return { result: await guestOf(context, serverId) }
+}
+
+async function guestOf({ hypervisor }: VerbContext, serverId: string): Promise<{ guest: PowerState | null }> {
+  return { guest: (await hypervisor.findDomain(serverId))?.powerState ?? null }
 }

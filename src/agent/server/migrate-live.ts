@@ -13,13 +13,14 @@ import type { VerbContext, VerbRun } from './verb.ts'
 /**
  * Moves the guest to another host, when it is its turn. Where the domain is decides what has happened: not defined here
  * any more, it has moved; alive here, it has not. So a run that was cut off joins the move that still goes on, or begins
- * a new one.
+ * a new one. A guest that came back in the last moment is halted: see `haltIfCameBack`.
  */
 export const migrateLive: VerbRun<'migrateLive'> = (context, command, signal) =>
   context.migrations.inTurn(command.params.migrationId, signal, async (notes) => {
     try {
       await moveAway(context, command, signal, notes)
     } catch (error) {
+      if (!signal.aborted) await haltIfCameBack(context, command.serverId)
       if (signal.aborted) throw signal.reason
       if (notes.aborted) throw aborted(error)
       throw error
@@ -40,7 +41,25 @@ async function moveAway(
   if (!domain) return
   if (!isActive(domain.powerState)) refuse('move', domain)
   if (notes.aborted) throw aborted()
+  if (await context.hypervisor.cameBack(serverId))
+    throw new LodgeError('conflict', `The guest came back to host ${context.host} while it was going over`)
   await follow(context, command, signal, start)
+}
+
+/**
+ * Once the guest was halted here for going over, it may run at the destination whatever libvirt says: when the two
+ * libvirtds lose each other before the one has heard that it runs there, this one lets it run on here as well. So it is
+ * halted at once, and runs on when the controller knows from the destination that it is not there.
+ */
+async function haltIfCameBack({ hypervisor, host, log }: VerbContext, serverId: string): Promise<void> {
+  try {
+    if (!(await hypervisor.cameBack(serverId))) return
+    await hypervisor.suspend(serverId)
+    log.warn({ server: serverId, host }, 'a guest that may have gone over is halted until that is known')
+  } catch (error) {
+    if (isKind(error, 'notFound')) return
+    log.error({ server: serverId, reason: messageOf(error) }, 'a guest that may have gone over is not halted')
+  }
 }
 
 type Moving = (context: VerbContext, command: Command<'migrateLive'>, signal: AbortSignal) => Promise<void>

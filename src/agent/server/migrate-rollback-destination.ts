@@ -6,7 +6,8 @@ import type { VerbRun } from './verb.ts'
 
 /**
  * The move failed: what was made here for the guest goes. A guest that lives here after all is left alone and taken onto
- * the ledger, since it can be in one place only.
+ * the ledger, since it can be in one place only. Where the source has it too, the one that runs here has gone over, and the
+ * other was halted for it.
  */
 export const migrateRollbackDestination: VerbRun<'migrateRollbackDestination'> = async (
   context,
@@ -15,7 +16,10 @@ export const migrateRollbackDestination: VerbRun<'migrateRollbackDestination'> =
   await removeProbe(context, params.migrationId)
   const domain = await context.hypervisor.findDomain(serverId)
   const isComing = (await migrationJob(context, serverId))?.operation === 'migration-in'
-  if (domain && domain.powerState !== powerState.SHUTDOWN && !isComing) {
+  const lives = params.atSource
+    ? domain?.powerState === powerState.RUNNING
+    : domain !== undefined && domain.powerState !== powerState.SHUTDOWN
+  if (domain && lives && !isComing) {
     await context.disks.take(serverId)
     return {
       result: { guest: domain.powerState },

@@ -9,7 +9,7 @@ import {
 } from '../../contract/command.ts'
 import type { ActionParams } from '../../model/action.ts'
 import { openMigrationStatuses, type MigrationStatus } from '../../model/migration.ts'
-import type { PowerState } from '../../model/server-state.ts'
+import { powerState, type PowerState } from '../../model/server-state.ts'
 import { release } from '../../store/allocations.ts'
 import { getMigration, insertMigration, updateMigration } from '../../store/server-migrations.ts'
 import { getServer } from '../../store/servers.ts'
@@ -26,9 +26,14 @@ import { forecastSteps, isRefusedByForecast, withOutcome } from './forecast-migr
  *
  *   place ─▶ check both ─▶ prepare ─▶ migrate ─▶ finish destination ─▶ finish source
  *
- * The destination's resources are claimed before anything else and the source's are given back once the guest runs at
- * the destination, which alone decides where it is. Until then everything can be undone; what fails before the guest
- * begins to move is tried with the next host.
+ * The destination's resources are claimed before anything else. Until the guest has gone everything can be undone; what
+ * fails before it begins to move is tried with the next host.
+ *
+ * Where the guest is after a failure is asked of the source first. If it has gone from there, the server is at the
+ * destination, whatever may be the matter with that. If it is there, it is decided by the destination, where it may run
+ * all the same: then the source's was halted when it came back, is removed when the destination says that it runs there,
+ * and runs on when it says that it does not. Nobody guesses: the destination's word is waited for. A source that is
+ * silent has lost its guest to a destination where it runs; else the server stays there.
  */
 export const liveMigrationAction: ActionDefinition = {
   name: 'live-migration',
@@ -89,6 +94,23 @@ const checkDestination: Step = {
 const checkSource: Step = {
   name: 'check-source',
   event: 'compute_check_can_live_migrate_source',
+  undo: {
+    command: async (scene, undone) => {
+      const source = String(scene.action.progress['source'])
+      const atSource = guestOf(undone, 'migrate')
+      const atDest = guestOf(undone, 'prepare')
+      if (atSource === undefined) return null
+      if (atSource === null || (atDest ?? null) !== null)
+        return {
+          host: source,
+          verb: 'migrateFinishSource',
+          params: { migrationId: migrationIdOf(scene), sharedStorage: needsOf(scene).sharedStorage },
+        }
+      // A destination that was said to be off has no word.
+      const isElsewhere = atDest === undefined && !scene.context.hosts.isForcedDown(destOf(scene))
+      return isHalted(scene, atSource) && !isElsewhere ? { host: source, verb: 'unpause', params: {} } : null
+    },
+  },
   command: async (scene) => ({
     host: hostOf(scene),
     verb: 'migrateCheckSource',
@@ -115,18 +137,26 @@ const prepare: Step = {
   },
   leave: async (_trx, _scene, result) => ({ progress: { target: result as MigrationTarget } }),
   undo: {
-    command: async (scene) => ({
-      host: destOf(scene),
-      verb: 'migrateRollbackDestination',
-      params: {
-        migrationId: migrationIdOf(scene),
-        sharedStorage: needsOf(scene).sharedStorage,
-        spec: await specOf(scene),
-      },
-    }),
+    command: async (scene, undone) => {
+      const atSource = guestOf(undone, 'migrate')
+      if (atSource === null) return null
+      return {
+        host: destOf(scene),
+        verb: 'migrateRollbackDestination',
+        params: {
+          migrationId: migrationIdOf(scene),
+          sharedStorage: needsOf(scene).sharedStorage,
+          spec: await specOf(scene),
+          atSource: atSource !== undefined,
+        },
+      }
+    },
+    waitsForHost: (scene, undone) => isHalted(scene, guestOf(undone, 'migrate')),
     write: async (trx, scene, result) => {
-      const guest = (result as { guest: PowerState | null } | undefined)?.guest ?? null
-      return guest === null ? {} : arrive(trx, scene, guest)
+      if (scene.action.progress['atSource'] === null) return arrive(trx, scene)
+      const { guest } = (result as { guest: PowerState | null } | undefined) ?? {}
+      if (typeof guest === 'number') return arrive(trx, scene, guest)
+      return { progress: { removedAtDest: guest === null } }
     },
   },
 }
@@ -150,15 +180,18 @@ const migrate: Step = {
   }),
   // Whether the guest has got away from it, the destination knows.
   hostDown: 'skip',
-  leave: async (trx, scene) => {
+  leave: async (trx, scene, result) => {
     await setStatus(trx, scene, 'post-migrating', ['queued', 'running', 'running (post-copy)'])
-    return {}
+    return result === undefined ? {} : arrive(trx, scene)
   },
   undo: {
     command: async (scene) => ({
       host: hostOf(scene),
       verb: 'migrateAbort',
       params: { migrationId: migrationIdOf(scene) },
+    }),
+    write: async (_trx, _scene, result) => ({
+      progress: { atSource: (result as AtSource | undefined)?.guest },
     }),
   },
 }
@@ -176,7 +209,11 @@ const finishDestination: Step = {
       wanted: scene.server.vmState === 'paused' ? 'paused' : 'running',
     },
   }),
+  // The guest has left the source: there is no way back, and what became of it shows when the host is heard again.
+  hostDown: hasArrived,
+  faults: hasArrived,
   leave: async (trx, scene, result) => {
+    if (result === undefined) return {}
     const { powerState, went } = result as CommandTable['migrateFinishDestination']['result']
     return withOutcome(await arrive(trx, scene, powerState), { went })
   },
@@ -273,10 +310,14 @@ async function openRecord(
   return migration.id
 }
 
-/** The guest runs at the destination: the server is there from now on, and the source is free of it. */
-async function arrive(trx: Db, scene: ActionScene, powerState: PowerState): Promise<Change> {
+/**
+ * The guest is at the destination: the server is there from now on, and the source is free of it.
+ * @param powerState absent while the destination has not said how the guest is
+ */
+async function arrive(trx: Db, scene: ActionScene, powerState?: PowerState): Promise<Change> {
   await giveBack(trx, scene, String(scene.action.progress['source']))
-  const change = await settle(trx, scene, {}, { host: destOf(scene), powerState })
+  const seen = powerState === undefined ? {} : { powerState }
+  const change = await settle(trx, scene, {}, { host: destOf(scene), ...seen })
   return { server: change.server, progress: { arrived: true } }
 }
 
@@ -331,6 +372,22 @@ function statusOfFailure({ action }: ActionScene): MigrationStatus {
 
 const paramsOf = (scene: ActionScene): ActionParams['live-migration'] =>
   scene.action.params as ActionParams['live-migration']
+
+function hasArrived({ action }: ActionScene): boolean {
+  return action.progress['arrived'] === true
+}
+
+type AtSource = CommandTable['migrateAbort']['result']
+
+/** What a host said of the guest when its step was undone; null: it has none; undefined: it said nothing. */
+const guestOf = (
+  undone: ReadonlyMap<string, unknown>,
+  step: 'migrate' | 'prepare',
+): PowerState | null | undefined => (undone.get(step) as AtSource | undefined)?.guest
+
+/** The source's guest was halted because it may run at the destination. */
+const isHalted = ({ server }: ActionScene, guest: PowerState | null | undefined): boolean =>
+  guest === powerState.PAUSED && server.vmState === 'active'
 
 const destOf = (scene: ActionScene): string => String(scene.action.progress['dest'])
 

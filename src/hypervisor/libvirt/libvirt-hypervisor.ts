@@ -27,7 +27,7 @@ import { destroyDomain } from './destroy-domain.ts'
 import { subscribeToDomainEvents } from './domain-events.ts'
 import { powerStateOf } from './domain-states.ts'
 import { readHostMemory } from './host-memory.ts'
-import { canRunCpu, jobOf, migrateDomain } from './migrate-domain.ts'
+import { cameBack, canRunCpu, jobOf, migrateDomain } from './migrate-domain.ts'
 import { readCapabilities } from './read-capabilities.ts'
 import { statisticsFlags } from './statistics.ts'
 import { watchWrites } from './watch-writes.ts'
@@ -163,6 +163,7 @@ function createLibvirtHypervisor(libvirt: Libvirt, options: LibvirtHypervisorOpt
     migrate: (uuid, migration) => migrateDomain(libvirt, uuid, migration),
     watchWrites: (uuid, seconds) => watchWrites(libvirt, options.clock, uuid, seconds),
     completedMigration: (uuid) => completedMigration(libvirt, uuid),
+    cameBack: (uuid) => cameBack(libvirt, uuid),
     domainJob: (uuid) => jobOf(libvirt, uuid),
     abortJob: async (uuid) => {
       await libvirt.call('domainAbortJob', { uuid })

@@ -6,6 +6,8 @@ import {
   VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN,
   VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT,
   VIR_DOMAIN_JOB_UNBOUNDED,
+  VIR_DOMAIN_RUNNING,
+  VIR_DOMAIN_RUNNING_MIGRATION_CANCELED,
   VIR_MIGRATE_AUTO_CONVERGE,
   VIR_MIGRATE_LIVE,
   VIR_MIGRATE_NON_SHARED_INC,
@@ -59,6 +61,12 @@ function paramsOf(migration: DomainMigration): TypedParam[] {
   if (dataAddress === null) return params
   const host = isIPv6(dataAddress) ? `[${dataAddress}]` : dataAddress
   return [...params, { name: 'migrate_uri', type: 'string', value: `tcp://${host}` }]
+}
+
+/** See `Hypervisor.cameBack`. */
+export async function cameBack(libvirt: Libvirt, uuid: string): Promise<boolean> {
+  const { state, reason } = await libvirt.call('domainGetState', { uuid })
+  return state === VIR_DOMAIN_RUNNING && reason === VIR_DOMAIN_RUNNING_MIGRATION_CANCELED
 }
 
 /** The domain's job; undefined for none. @throws LodgeError notFound for no such domain */

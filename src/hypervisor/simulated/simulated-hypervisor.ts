@@ -291,6 +291,8 @@ export function createSimulatedHypervisor(options: SimulatedHypervisorOptions = 
         }
       }),
     completedMigration: (uuid) => calls.run('completedMigration', uuid, () => find(uuid).completed),
+    // A simulated move happens at one moment, or not at all.
+    cameBack: async () => false,
     domainJob: (uuid) =>
       calls.run('domainJob', uuid, () => {
         find(uuid)

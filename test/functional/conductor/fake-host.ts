@@ -15,6 +15,8 @@ export interface FakeHost {
   received: number
   /** Set to make commands fail. */
   fault: ((command: Command) => Fault | undefined) | null
+  /** Set to give commands results of their own. */
+  answer: ((command: Command) => object | undefined) | null
   /** Set to hold commands up. */
   hold: ((command: Command) => Promise<void>) | null
   description: HostDescription
@@ -41,6 +43,7 @@ export async function startFakeHost(bus: Bus, name: string, size: HostSize = {})
     carriedOut: [],
     received: 0,
     fault: null,
+    answer: null,
     hold: null,
     description: aHost(name, { memoryMiB: 16_384, ...size }),
     report: () =>
@@ -79,6 +82,8 @@ async function carryOut(host: FakeHost, command: Command): Promise<Outcome> {
   await host.hold?.(command)
   const fault = host.fault?.(command)
   if (fault) return { ok: false, fault }
+  const answer = host.answer?.(command)
+  if (answer) return { ok: true, result: answer as never }
   const power = effects[command.verb]
   if (power === null) host.guests.delete(command.serverId)
   else if (power !== undefined) host.guests.set(command.serverId, power)
