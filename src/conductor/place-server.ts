@@ -13,8 +13,6 @@ import type { ConductorContext } from './context.ts'
 
 /** Hosts that are tried to be claimed, best first, before the choice is made anew. */
 const alternates = 16
-/** So many of them are kept with the reasons. */
-const keptCandidates = 5
 /** How often that is done when others were faster at all of them; what they took is read before each. */
 const rounds = 10
 
@@ -51,13 +49,12 @@ export async function placeServer(trx: Db, context: ConductorContext, ask: Place
   const request = await requestOf(trx, context, ask, flavor)
   for (let round = 1; ; round += 1) {
     await hosts.ensure(trx)
-    const { candidates, reasons: all } = place(
+    const { candidates, reasons } = place(
       { ...request, upSince: hosts.upSince() },
       hosts.table(),
       config.scheduler,
       alternates,
     )
-    const reasons = { ...all, candidates: all.candidates.slice(0, keptCandidates) }
     const host = await claimOneOf(trx, candidates, { serverId: ask.server.id, resources }, clock.now())
     if (host !== null) return { host, resources, reasons }
     const none = { host, reasons, why: `${noHostMark}${reasonsInWords(reasons)}` }

@@ -6,7 +6,7 @@ export interface PlacementReasons {
   passed: number
   /** Hosts turned away, by the first filter that did so, in the order in which filters were asked. */
   rejected: PlacementRejection[]
-  /** The best hosts, best first. */
+  /** Some of the best hosts, best first. */
   candidates: PlacementCandidate[]
   /** The host was named by the request, so filters were not asked. */
   forced?: boolean

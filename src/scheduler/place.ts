@@ -29,10 +29,10 @@ export function place(
     const check = prepare(request, table, settings)
     if (check && passed.length > 0) passed = sift(passed, check, table, name, rejected)
   }
-  const candidates = best(request, table, passed, settings, count)
+  const { hosts, described } = best(request, table, passed, settings, count)
   return {
-    candidates: candidates.map((candidate) => candidate.host),
-    reasons: { hosts: table.size, passed: passed.length, rejected, candidates },
+    candidates: hosts,
+    reasons: { hosts: table.size, passed: passed.length, rejected, candidates: described },
   }
 }
 

@@ -6,9 +6,13 @@ import type { PlaceRequest } from './place-request.ts'
 import { overridesOf } from './weigher.ts'
 import { weighers } from './weigher-table.ts'
 
+/** So many of the best are described: what is kept of a placement must not grow with its alternates. */
+const describedHosts = 5
+
 /**
- * The best of the hosts at these indexes in order, `count` at most. Each weigher's numbers are normalised to 0..1 over
- * them and multiplied, as Nova's weighers; the sum decides, and among equals a hash of seed and name.
+ * The best of the hosts at these indexes in order, `count` at most, and why the first of them are. Each weigher's
+ * numbers are normalised to 0..1 over them and multiplied, as Nova's weighers; the sum decides, and among equals a hash
+ * of seed and name.
  */
 export function best(
   request: PlaceRequest,
@@ -16,7 +20,7 @@ export function best(
   passed: Int32Array,
   settings: SchedulerConfig,
   count: number,
-): PlacementCandidate[] {
+): { hosts: string[]; described: PlacementCandidate[] } {
   const terms = termsOf(request, table, passed, settings)
   const weights = table.scratch.weights.subarray(0, passed.length).fill(0)
   for (const term of terms) add(term, passed, weights)
@@ -27,15 +31,17 @@ export function best(
     hashOf(request.seed),
     Math.max(count, settings.subsetSize),
   )
-  return someOf(top, request.seed, settings.subsetSize)
-    .slice(0, count)
-    .map(({ index, weight }) => ({
+  const chosen = someOf(top, request.seed, settings.subsetSize).slice(0, count)
+  return {
+    hosts: chosen.map(({ index }) => table.facts[index]!.name),
+    described: chosen.slice(0, describedHosts).map(({ index, weight }) => ({
       host: table.facts[index]!.name,
       weight: rounded(weight),
       parts: Object.fromEntries(
         terms.map((term) => [term.name, rounded(partOf(term, index))]).filter(([, part]) => part !== 0),
       ),
-    }))
+    })),
+  }
 }
 
 /** A weigher's numbers with how they are normalised. */

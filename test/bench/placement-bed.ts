@@ -1,4 +1,5 @@
 /** What the section of placements and its claimers work on: many hosts of several sizes, and a conductor's placing. */
+import { sql } from 'kysely'
 import { systemClock } from '../../src/base/clock.ts'
 import { defaultConfig } from '../../src/base/config.ts'
 import { newUuid } from '../../src/base/ids.ts'
@@ -15,6 +16,7 @@ import { aDescription, aFlavor } from '../support/scheduler-bed.ts'
 /** Hosts of these many vCPUs take turns; each has a GiB of memory and 20 GiB of disk for each. */
 const sizes = [8, 16, 32, 64]
 const rowsAtOnce = 500
+const hourMs = 3_600_000
 
 /** Adds hosts of four sizes that are in use up to a half, by one allocation each; or empty ones of the smallest size. */
 export async function addHosts(
@@ -53,7 +55,8 @@ export async function addHosts(
             disabled: 0 as const,
             disabled_reason: null,
             forced_down: 0 as const,
-            last_seen_at: now,
+            // Nobody reports here, and the run may take longer than hosts may be silent.
+            last_seen_at: now + hourMs,
             created_at: now,
             updated_at: now,
           })),
@@ -92,6 +95,8 @@ const descriptionOf = (name: string, vcpus: number): HostDescription => ({
 export const vcpusOfServer = 2
 
 export interface Placer {
+  /** Reads the hosts for the first time, and opens connections to do so. */
+  prepare(): Promise<void>
   /** Places a server; the name of its host once choice, claim and reasons are on disk, null when nothing fits. */
   place(): Promise<string | null>
 }
@@ -117,6 +122,10 @@ export function createPlacer(store: Store): Placer {
   }
 
   return {
+    prepare: async () => {
+      await Promise.all(Array.from({ length: store.connections }, () => sql`select 1`.execute(store.db)))
+      await hosts.ensure(store.db)
+    },
     place: () =>
       new Promise((resolve, reject) => {
         waiting.push(() => placeOne(context).then(resolve, reject))

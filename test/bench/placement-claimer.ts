@@ -13,18 +13,19 @@ export interface Claimed {
   processorMs: number
 }
 
-/** Placements that one controller has under way. */
+/** Placements that one controller has under way, and connections. */
 const atOnce = 8
 
 const [url = '', count = '0'] = process.argv.slice(2)
 if (!process.send)
   throw new LodgeError('badRequest', 'placement-claimer runs as a child of the benchmark only')
-const store = await openPostgresStore({ url, log: silentLogger() })
+const store = await openPostgresStore({ url, connections: atOnce, log: silentLogger() })
 process.once('disconnect', () => process.exit(1))
+const { place, prepare } = createPlacer(store)
+await prepare()
 process.send('ready')
 await new Promise((resolve) => process.once('message', resolve))
 
-const { place } = createPlacer(store)
 const claimed: Claimed = { placed: 0, refused: 0, processorMs: 0 }
 const before = process.cpuUsage()
 let left = Number(count)

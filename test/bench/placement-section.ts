@@ -71,6 +71,7 @@ async function placementsIn(store: Store, among: string, hosts: number): Promise
   const p99Promise = isPromised ? ({ kind: 'at most', value: 5 } as const) : null
   // Few hosts are full too soon.
   const scale = isPromised ? 1 : Math.min(1, hosts / 2000)
+  await placer.prepare()
   await oneByOne(placer, Math.ceil(warmUp * scale))
   const single = await oneByOne(placer, Math.ceil(alone * scale))
   const rows = [
