@@ -1,6 +1,7 @@
 import { sql, type ExpressionBuilder, type Selectable } from 'kysely'
 import { LodgeError } from '../base/errors.ts'
 import type { Flavor } from '../model/flavor.ts'
+import { numberFlavor } from './flavor-numbers.ts'
 import { locksRows } from './row-locks.ts'
 import type { FlavorsTable, Schema } from './schema.ts'
 import type { Db } from './store.ts'
@@ -101,6 +102,7 @@ export async function insertFlavor(db: Db, flavor: Flavor): Promise<void> {
   const named = await db.selectFrom('flavors').select('id').where('name', '=', flavor.name).executeTakeFirst()
   if (named) throw new LodgeError('conflict', `Flavor with name ${flavor.name} already exists.`)
   await db.insertInto('flavors').values(rowOf(flavor)).execute()
+  await numberFlavor(db, flavor.id)
 }
 
 export async function setFlavorDescription(db: Db, id: string, description: string | null): Promise<void> {

@@ -14,6 +14,7 @@ export interface Schema {
   tokens: TokensTable
   images: ImagesTable
   flavors: FlavorsTable
+  flavor_numbers: FlavorNumbersTable
   flavor_access: FlavorAccessTable
   key_pairs: KeyPairsTable
   servers: ServersTable
@@ -135,6 +136,12 @@ export interface FlavorsTable {
   description: string | null
   extra_specs_json: string
   created_at: number
+}
+
+/** What a flavor is called where Nova has the number of its row; it stays when the flavor goes. */
+export interface FlavorNumbersTable {
+  number: Generated<number>
+  flavor_id: string
 }
 
 export interface FlavorAccessTable {

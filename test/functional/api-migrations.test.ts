@@ -205,3 +205,19 @@ test(
     })
   },
 )
+
+test('migrations name flavors by numbers, which stay when a flavor goes', async () => {
+  await using bed = await serverBed()
+  const flavor = { name: 'short-lived', vcpus: 1, ram: 64, disk: 1 }
+  const { id } = (await bed.call('POST /flavors', { body: { flavor } })).body.flavor
+  await migrating(bed, { oldFlavorId: '1', newFlavorId: id })
+  const numbers = async (): Promise<number[]> => {
+    const [shown] = (await bed.call('GET /os-migrations')).body.migrations
+    return [shown.old_instance_type_id, shown.new_instance_type_id]
+  }
+  const before = await numbers()
+  assert.ok(before.every(Number.isInteger))
+  assert.notEqual(before[0], before[1])
+  assert.equal((await bed.call(`DELETE /flavors/${id}`)).status, 202)
+  assert.deepEqual(await numbers(), before)
+})

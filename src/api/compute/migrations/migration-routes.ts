@@ -5,7 +5,7 @@ import type { ApiRequest, ApiServices, Route, VersionedSchema } from '../../comm
 import { anyString, object, once } from '../../common/schema-parts.ts'
 import { parseTime } from '../../common/time.ts'
 import { queryPart, queryValue } from '../parameters.ts'
-import { addressesOf, migrationView } from './migration-view.ts'
+import { addressesOf, flavorsOf, migrationView } from './migration-view.ts'
 
 /** Migrations of all kinds and all times, newest first. */
 export const migrationRoutes = (services: ApiServices): Route[] => [
@@ -25,11 +25,14 @@ export const migrationRoutes = (services: ApiServices): Route[] => [
       const marker = isPaged ? (page.marker ?? undefined) : undefined
       const migrations = await listMigrations(db, filterOf(request), { limit, marker })
       const addresses = await addressesOf(db, migrations)
+      const flavors = await flavorsOf(db, migrations)
       const ids = migrations.map(({ id }) => id)
       const links = limit === undefined ? [] : nextLinks(request, '/os-migrations', limit, ids)
       return {
         body: {
-          migrations: migrations.map((migration) => migrationView(migration, addresses, request)),
+          migrations: migrations.map((migration) =>
+            migrationView(migration, { addresses, flavors }, request),
+          ),
           ...(links.length > 0 && { migrations_links: links }),
         },
       }

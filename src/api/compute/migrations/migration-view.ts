@@ -1,4 +1,5 @@
 import { liveMigrationStatuses, type Migration } from '../../../model/migration.ts'
+import { flavorNumbersOf } from '../../../store/flavor-numbers.ts'
 import { hostAddresses } from '../../../store/host-list.ts'
 import type { Db } from '../../../store/store.ts'
 import { resourceLinks } from '../../common/links.ts'
@@ -22,7 +23,7 @@ const hostFields = (migration: Migration, addresses: Addresses, { caller }: Aske
 /** In the list of all migrations. Type and links came with 2.23, the UUID with 2.59, owners with 2.80. */
 export function migrationView(
   migration: Migration,
-  addresses: Addresses,
+  { addresses, flavors }: { addresses: Addresses; flavors: Map<string, number> },
   request: Asker,
 ): Record<string, unknown> {
   const { version } = request
@@ -31,9 +32,8 @@ export function migrationView(
     id: migration.number,
     instance_uuid: migration.serverId,
     status: migration.status,
-    // Numbers of Nova's table of flavors, which ours has not.
-    old_instance_type_id: null,
-    new_instance_type_id: null,
+    old_instance_type_id: flavors.get(migration.oldFlavorId) ?? null,
+    new_instance_type_id: flavors.get(migration.newFlavorId) ?? null,
     ...hostFields(migration, addresses, request),
     created_at: isoMicroseconds(migration.createdAt),
     updated_at: isoMicroseconds(migration.updatedAt),
@@ -81,3 +81,9 @@ const identityFields = (migration: Migration, version: number) => ({
 /** The addresses that the views of these migrations need. */
 export const addressesOf = (db: Db, migrations: readonly Migration[]): Promise<Addresses> =>
   hostAddresses(db, [...new Set(migrations.flatMap(({ destHost }) => destHost ?? []))])
+
+/** The numbers of flavors that the views of these migrations need. */
+export const flavorsOf = (db: Db, migrations: readonly Migration[]): Promise<Map<string, number>> =>
+  flavorNumbersOf(db, [
+    ...new Set(migrations.flatMap(({ oldFlavorId, newFlavorId }) => [oldFlavorId, newFlavorId])),
+  ])
