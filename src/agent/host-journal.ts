@@ -1,3 +1,4 @@
+import type { DatabaseSync } from 'node:sqlite'
 import type { Command, Outcome } from '../contract/command.ts'
 import type { ServerSpec } from '../model/server-spec.ts'
 import type { JournalWriter } from './journal.ts'
@@ -38,8 +39,11 @@ export interface HostJournal {
   setBootId(bootId: string): Promise<void>
 }
 
-export function createHostJournal({ db, commit }: JournalWriter, host: string): HostJournal {
-  const statements = {
+/** What the journals of all hosts in one file are read and written with: simulated hosts come in thousands. */
+export type JournalStatements = ReturnType<typeof prepareStatements>
+
+export function prepareStatements(db: DatabaseSync) {
+  return {
     find: db.prepare('SELECT outcome FROM commands WHERE host = ? AND id = ?'),
     accept: db.prepare('INSERT INTO commands (host, id, command) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
     finish: db.prepare('UPDATE commands SET outcome = ?, finished_at = ? WHERE host = ? AND id = ?'),
@@ -47,6 +51,7 @@ export function createHostJournal({ db, commit }: JournalWriter, host: string): 
       'SELECT command FROM commands WHERE host = ? AND outcome IS NULL ORDER BY sequence',
     ),
     trim: db.prepare('DELETE FROM commands WHERE outcome IS NOT NULL AND finished_at < ? AND host = ?'),
+    trimmable: db.prepare('SELECT 1 FROM commands WHERE outcome IS NOT NULL AND finished_at < ? LIMIT 1'),
     servers: db.prepare('SELECT server_id, wanted FROM ledger WHERE host = ?'),
     spec: db.prepare('SELECT spec FROM ledger WHERE host = ? AND server_id = ?'),
     put: db.prepare(
@@ -60,6 +65,9 @@ export function createHostJournal({ db, commit }: JournalWriter, host: string): 
       'INSERT INTO boots (host, boot_id) VALUES (?, ?) ON CONFLICT DO UPDATE SET boot_id = excluded.boot_id',
     ),
   }
+}
+
+export function createHostJournal({ statements, commit }: JournalWriter, host: string): HostJournal {
   // Asked on every event of the hypervisor, so it is kept at hand. The specs stay on the disk.
   const onLedger = new Map<string, WantedPower>()
   for (const row of statements.servers.all(host))
@@ -96,7 +104,10 @@ export function createHostJournal({ db, commit }: JournalWriter, host: string): 
     },
     unfinished: () =>
       statements.unfinished.all(host).map((row) => JSON.parse(String(row.command)) as Command),
-    trim: (before) => commit(() => statements.trim.run(before, host)),
+    async trim(before) {
+      // Most often there is nothing, and a commit waits for the disk.
+      if (statements.trimmable.get(before)) await commit(() => statements.trim.run(before, host))
+    },
 
     servers: () => [...onLedger].map(([serverId, wanted]) => ({ serverId, wanted })),
     isOnLedger: (serverId) => onLedger.has(serverId),

@@ -1,7 +1,12 @@
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { LodgeError, messageOf } from '../base/errors.ts'
-import { createHostJournal, type HostJournal } from './host-journal.ts'
+import {
+  createHostJournal,
+  prepareStatements,
+  type HostJournal,
+  type JournalStatements,
+} from './host-journal.ts'
 
 /**
  * What an agent must not forget: the commands that it accepted with their outcomes, and the ledger of the servers
@@ -15,7 +20,7 @@ export interface Journal {
 
 /** Writes of one turn of the event loop go to the disk together. */
 export interface JournalWriter {
-  readonly db: DatabaseSync
+  readonly statements: JournalStatements
   /** Resolves when what `write` did is on the disk. */
   commit(write: () => void): Promise<void>
 }
@@ -54,7 +59,7 @@ export function journalOver(db: DatabaseSync): Journal {
   }
 
   const writer: JournalWriter = {
-    db,
+    statements: prepareStatements(db),
     commit(write) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       waiting.push({ write, resolve, reject })

@@ -50,14 +50,16 @@ function readBootId(): string | undefined {
   }
 }
 
-/** A simulated host's machine: idle, and up since now. */
-export function simulatedMachine(options: { hostIp?: string; now?: () => number } = {}): Machine {
+/** A simulated host's machine: up since now, and idle unless its load is given. */
+export function simulatedMachine(
+  options: { hostIp?: string; now?: () => number; loadAverage?: Machine['loadAverage'] } = {},
+): Machine {
   const now = options.now ?? Date.now
   const since = now()
   return {
     hostIp: async () => options.hostIp ?? '127.0.0.1',
     uptimeSeconds: () => Math.floor((now() - since) / 1000),
-    loadAverage: () => [0, 0, 0],
+    loadAverage: options.loadAverage ?? (() => [0, 0, 0]),
     bootId: () => undefined,
   }
 }

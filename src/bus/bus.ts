@@ -1,11 +1,14 @@
 import type { Command, Outcome, Query, QueryName, QueryTable, Verb } from '../contract/command.ts'
-import type { Report } from '../contract/report.ts'
+import type { AliveReport, Report } from '../contract/report.ts'
 
 /** What an agent does with what reaches it. */
 export interface AgentEndpoint {
   command(command: Command): Promise<Outcome>
   query<Q extends QueryName>(query: Query<Q>): Promise<QueryTable[Q]['result']>
 }
+
+/** What a controller must do something about, other than to know that the host lives. */
+export type WorkedInReport = Exclude<Report, AliveReport>
 
 /** Carries commands to agents and reports back. One side of each pair uses it; neither knows where the other runs. */
 export interface Bus {
@@ -16,9 +19,9 @@ export interface Bus {
   send<V extends Verb>(command: Command<V>): Promise<Outcome<V>>
   /** @throws LodgeError unavailable; or whatever LodgeError the agent answered with */
   ask<Q extends QueryName>(query: Query<Q>): Promise<QueryTable[Q]['result']>
-  /** Each report reaches one controller of those that run. */
-  onReport(listener: (report: Report) => void): void
-  /** A heartbeat of the host has passed by. Every controller hears of every one, whoever works it in. */
+  /** Each report reaches one controller of those that run. Signs of life are for `onHeartbeat` alone. */
+  onReport(listener: (report: WorkedInReport) => void): void
+  /** A heartbeat of the host has passed by. Every controller hears of every one, whoever works in what it says. */
   onHeartbeat(listener: (host: string) => void): void
   /** The agent's side: takes what is sent to `host`. Returns how to stop. */
   serve(host: string, endpoint: AgentEndpoint): Promise<() => Promise<void>>

@@ -1,7 +1,6 @@
 import type { Outcome, QueryTable } from '../contract/command.ts'
-import type { Report } from '../contract/report.ts'
 import { LodgeError } from '../base/errors.ts'
-import type { AgentEndpoint, Bus } from './bus.ts'
+import type { AgentEndpoint, Bus, WorkedInReport } from './bus.ts'
 
 /** One host's endpoint, and the callers that wait for it. */
 interface Served {
@@ -15,7 +14,7 @@ interface Served {
  */
 export function createInProcessBus(): Bus {
   const hosts = new Map<string, Served>()
-  const listeners = new Set<(report: Report) => void>()
+  const listeners = new Set<(report: WorkedInReport) => void>()
   const hearers = new Set<(host: string) => void>()
 
   function call<T>(host: string, work: (endpoint: AgentEndpoint) => Promise<T>): Promise<T> {
@@ -53,7 +52,8 @@ export function createInProcessBus(): Bus {
       }
     },
     async report(report) {
-      if (report.type === 'host') for (const hear of hearers) hear(report.host)
+      if (report.type === 'host' || report.type === 'alive') for (const hear of hearers) hear(report.host)
+      if (report.type === 'alive') return
       for (const listener of listeners) listener(report)
     },
   }

@@ -1,6 +1,6 @@
 import { isErrorKind, LodgeError, toLodgeError } from '../base/errors.ts'
 import type { Command, Outcome, Query } from '../contract/command.ts'
-import type { Report } from '../contract/report.ts'
+import type { WorkedInReport } from './bus.ts'
 
 /**
  * What an agent answers: that it has the command, its outcome, a question's result, or why there is none.
@@ -33,7 +33,7 @@ export function decodeQuery(data: Uint8Array): Query {
 }
 
 /** A record, so that the compiler sees when one is missing. */
-const reportTypes: Record<Report['type'], true> = {
+const reportTypes: Record<WorkedInReport['type'], true> = {
   host: true,
   power: true,
   census: true,
@@ -41,7 +41,7 @@ const reportTypes: Record<Report['type'], true> = {
 }
 
 /** @throws LodgeError badRequest for what is no report, notImplemented for one of a newer agent */
-export function decodeReport(data: Uint8Array): Report {
+export function decodeReport(data: Uint8Array): WorkedInReport {
   const message = decodeObject(data)
   if (message['version'] !== 1 || !Object.hasOwn(reportTypes, String(message['type'])))
     throw new LodgeError(
@@ -49,7 +49,7 @@ export function decodeReport(data: Uint8Array): Report {
       `A report ${String(message['type'])} of version ${String(message['version'])} is not known here: update the controllers before the agents`,
     )
   if (typeof message['host'] !== 'string') throw malformed('a report')
-  return message as unknown as Report
+  return message as unknown as WorkedInReport
 }
 
 /** @throws LodgeError badRequest for what is no answer, notImplemented for one of a newer agent */

@@ -5,8 +5,9 @@ import type { Report } from '../contract/report.ts'
  * Who speaks where:
  *
  *   lodge.v1.agent.<host>.command|query|presence    controllers to one agent; the last, an agent to its own like
- *   lodge.v1.report.<host>.host|power|census|migration-progress
- *                                                   one agent to the controllers
+ *   lodge.v1.report.<host>.host|alive               one agent to all controllers, the first to one of them as well
+ *   lodge.v1.report.<host>.power|census|migration-progress
+ *                                                   one agent to one of the controllers
  *   _INBOX.agent.<host>.>                           answers to an agent
  *   lodge.v1.image.find|changed|slice.<controller>  controllers among themselves
  *
@@ -23,8 +24,12 @@ export const agentSubject = (host: string, about: AgentSubject | '*' | '>'): str
 export const reportSubject = (host: string, type: Report['type'] | '*'): string =>
   `${root}.report.${hostTokens(host)}.${type}`
 
-export const everyReport = `${root}.report.*.*.*`
-export const everyHeartbeat = `${root}.report.*.*.host`
+/** What one of the controllers works in; signs of life, which are most of all, are not among it. */
+export const workedInReports = (['host', 'power', 'census', 'migration-progress'] as const).map(
+  (type) => `${root}.report.*.*.${type}`,
+)
+/** What every controller must hear. */
+export const everyHeartbeat = [`${root}.report.*.*.alive`, `${root}.report.*.*.host`]
 
 export const agentInbox = (host: string): string =>
   `_INBOX.agent.${host === simulatedFleet ? 'simulated.fleet' : hostTokens(host)}`
@@ -37,7 +42,8 @@ export const imageSlice = (controller: string): string => `${root}.image.slice.$
 export function hostOfReport(subject: string): string | undefined {
   const [, kind, name] = /^lodge\.v1\.report\.(host|simulated)\.([^.]+)\.[a-z-]+$/.exec(subject) ?? []
   if (name === undefined) return undefined
-  return kind === 'simulated' ? `simulated-${name}` : decodeToken(name)
+  if (kind === 'simulated') return `simulated-${name}`
+  return name.includes('=') ? decodeToken(name) : name
 }
 
 function hostTokens(host: string): string {

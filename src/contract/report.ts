@@ -3,9 +3,9 @@ import type { MigrationProgress } from '../model/migration.ts'
 import type { PowerState } from '../model/server-state.ts'
 
 /** What an agent says unasked. Reports may be lost or repeated; a later one of the same kind replaces an earlier. */
-export type Report = HostReport | PowerReport | CensusReport | MigrationProgressReport
+export type Report = HostReport | AliveReport | PowerReport | CensusReport | MigrationProgressReport
 
-/** The heartbeat: on change and every ten seconds. */
+/** What the host is: at start, when that changes, and with every third heartbeat. */
 export interface HostReport {
   version: 1
   type: 'host'
@@ -13,6 +13,14 @@ export interface HostReport {
   /** Milliseconds since 1970, by the agent's clock. */
   at: number
   description: HostDescription
+}
+
+/** The heartbeat in between: the host lives, and is as it said last. */
+export interface AliveReport {
+  version: 1
+  type: 'alive'
+  host: string
+  at: number
 }
 
 /** A guest's power state changed without a command of ours. */

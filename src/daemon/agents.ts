@@ -168,7 +168,14 @@ function simulatedHost(
     hypervisor: simulated,
     simulated,
     disks: createSimulatedDisks({ host: hostName }),
-    machine: simulatedMachine(),
+    machine: simulatedMachine({ loadAverage: () => swingingLoad(number, clock.now()) }),
     around: aroundCommands(mishaps, clock, seededRandom(seed)),
   }
+}
+
+/** As on real hosts no two reports are the same: some load, other for each host, that swings within the hour. */
+function swingingLoad(number: number, now: number): [number, number, number] {
+  const at = (minutes: number): number =>
+    Math.round((number % 8) * (1 + Math.sin(now / 600_000 - minutes / 10 + number)) * 50) / 100
+  return [at(1), at(5), at(15)]
 }

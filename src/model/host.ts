@@ -26,6 +26,8 @@ export interface HostDescription {
   memoryUsedMiB: number
   runningDomains: number
   uptimeSeconds: number
+  /** When it was booted, by the clock of the controller that noted it, milliseconds since 1970. */
+  bootedAt?: number
   loadAverage: [number, number, number]
   cpu: HostCpu
   numaCells: NumaCell[]
@@ -49,6 +51,20 @@ export interface NumaCell {
   memoryMiB: number
   cpus: number[]
 }
+
+/**
+ * A host without what is measured on it and so changes all the time: two descriptions with the same text are of a host
+ * that is what it was.
+ */
+export const essenceOf = (description: HostDescription): string =>
+  JSON.stringify({
+    ...description,
+    diskFreeGiB: 0,
+    memoryUsedMiB: 0,
+    runningDomains: 0,
+    uptimeSeconds: 0,
+    loadAverage: 0,
+  })
 
 /** How much of an inventory may be given out in all. */
 export const capacityOf = (inventory: Inventory): number =>

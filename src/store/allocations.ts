@@ -157,16 +157,23 @@ export async function hostsOfAllocations(db: Db, serverId: string): Promise<stri
   return rows.map(({ host }) => host)
 }
 
-/** What is taken of a host by its allocations. */
-export async function allocatedOn(db: Db, host: string): Promise<Resources> {
-  const row = await db
+/** What is taken of each of these hosts by its allocations; those of which nothing is taken are left out. */
+export async function allocatedOn(db: Db, hosts: readonly string[]): Promise<Map<string, Resources>> {
+  const rows = await db
     .selectFrom('allocations')
-    .select([
-      sql<number>`coalesce(sum(vcpus), 0)`.as('vcpus'),
-      sql<number>`coalesce(sum(memory_mib), 0)`.as('memoryMiB'),
-      sql<number>`coalesce(sum(disk_gib), 0)`.as('diskGiB'),
+    .select((of) => [
+      'host',
+      of.fn.sum<number>('vcpus').as('vcpus'),
+      of.fn.sum<number>('memory_mib').as('memoryMiB'),
+      of.fn.sum<number>('disk_gib').as('diskGiB'),
     ])
-    .where('host', '=', host)
-    .executeTakeFirstOrThrow()
-  return { vcpus: Number(row.vcpus), memoryMiB: Number(row.memoryMiB), diskGiB: Number(row.diskGiB) }
+    .where('host', 'in', hosts)
+    .groupBy('host')
+    .execute()
+  return new Map(
+    rows.map(({ host, vcpus, memoryMiB, diskGiB }) => [
+      host,
+      { vcpus: Number(vcpus), memoryMiB: Number(memoryMiB), diskGiB: Number(diskGiB) },
+    ]),
+  )
 }

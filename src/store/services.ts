@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely'
 import { newUuid } from '../base/ids.ts'
+import { locksRows } from './row-locks.ts'
 import type { ServicesTable } from './schema.ts'
 import type { Db } from './store.ts'
 
@@ -65,41 +66,83 @@ export async function deleteService(db: Db, id: string): Promise<void> {
 }
 
 /** Makes a service known that is not yet; new ones are enabled. */
-export async function ensureService(
+export const ensureService = (
   trx: Db,
-  service: { binary: ServiceBinary; host: string },
+  { binary, host }: { binary: ServiceBinary; host: string },
+  now: number,
+): Promise<void> => ensureServices(trx, binary, [host], now)
+
+/** The same on many hosts, in one statement. */
+export async function ensureServices(
+  trx: Db,
+  binary: ServiceBinary,
+  hosts: readonly string[],
   now: number,
 ): Promise<void> {
+  if (hosts.length === 0) return
   await trx
     .insertInto('services')
-    .values({
-      id: newUuid(),
-      binary: service.binary,
-      host: service.host,
-      disabled: 0,
-      disabled_reason: null,
-      forced_down: 0,
-      last_seen_at: now,
-      created_at: now,
-      updated_at: now,
-    })
+    .values(
+      hosts.toSorted().map((host) => ({
+        id: newUuid(),
+        binary,
+        host,
+        disabled: 0,
+        disabled_reason: null,
+        forced_down: 0,
+        last_seen_at: now,
+        created_at: now,
+        updated_at: now,
+      })),
+    )
     .onConflict((conflict) => conflict.columns(['host', 'binary']).doNothing())
     .execute()
 }
 
-/** Heartbeats of many hosts in one statement. Returns how many of them are known. */
+/** Which of these hosts have no such service, in the order in which they are given. */
+export async function hostsWithoutService(
+  db: Db,
+  binary: ServiceBinary,
+  hosts: readonly string[],
+): Promise<string[]> {
+  if (hosts.length === 0) return []
+  const rows = await db
+    .selectFrom('services')
+    .select('host')
+    .where('binary', '=', binary)
+    .where('host', 'in', hosts)
+    .execute()
+  const present = new Set(rows.map(({ host }) => host))
+  return hosts.filter((host) => !present.has(host))
+}
+
+/**
+ * Heartbeats of many hosts in one statement. Returns how many were written: those of unknown hosts are not, nor those
+ * of services that another controller writes at the moment, or that were seen up to `withinMs` ago.
+ */
 export async function touchServices(
   trx: Db,
   binary: ServiceBinary,
   hosts: readonly string[],
   now: number,
+  withinMs = 0,
 ): Promise<number> {
   if (hosts.length === 0) return 0
+  let wanted = trx
+    .selectFrom('services')
+    .select('number')
+    .where('binary', '=', binary)
+    .where('host', 'in', hosts)
+  // One that seems to be seen in the future was, before the clock was set back.
+  if (withinMs > 0)
+    wanted = wanted.where((is) =>
+      is.or([is('last_seen_at', '<', now - withinMs), is('last_seen_at', '>', now)]),
+    )
+  if (locksRows(trx)) wanted = wanted.forUpdate().skipLocked()
   const result = await trx
     .updateTable('services')
     .set({ last_seen_at: now })
-    .where('binary', '=', binary)
-    .where('host', 'in', hosts)
+    .where('number', 'in', wanted)
     .executeTakeFirst()
   return Number(result.numUpdatedRows)
 }

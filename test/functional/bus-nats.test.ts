@@ -239,6 +239,14 @@ describe('NATS: what its connection and its credentials allow', () => {
     for (let i = 0; i < 20; i++) await agent.report(heartbeat)
     await until('the heartbeats', 5000, () => heard.length === 40 && worked.length >= 20)
     assert.deepEqual([worked.length, new Set(heard)], [20, new Set(['busy'])])
+    // A sign of life is for all to hear, and nobody's to work in; how far a migration has come is somebody's.
+    for (let i = 0; i < 20; i++) await agent.report({ version: 1, type: 'alive', host: 'busy', at: i })
+    await agent.report({ ...censusOf('busy'), type: 'migration-progress' } as unknown as Report)
+    await until('the signs of life', 5000, () => heard.length === 80 && worked.length > 20)
+    assert.deepEqual(
+      worked.slice(20).map(({ type }) => type),
+      ['migration-progress'],
+    )
     for (const bus of [agent, left, right]) await bus.close()
   })
 

@@ -12,7 +12,7 @@ import { loadConfig } from '../../src/base/load-config.ts'
 import { silentLogger } from '../../src/base/logging.ts'
 import { connectNats } from '../../src/bus/nats-connect.ts'
 import { decodeReport } from '../../src/bus/nats-messages.ts'
-import { everyReport } from '../../src/bus/nats-subjects.ts'
+import { workedInReports } from '../../src/bus/nats-subjects.ts'
 import { findViolations } from '../../src/conductor/invariants.ts'
 import type { CensusEntry } from '../../src/contract/report.ts'
 import { startAgentProcess, type AgentProcess } from '../../src/daemon/agent-process.ts'
@@ -185,12 +185,13 @@ async function listenToCensuses(nats: PrivateNats) {
     name: 'test',
   })
   const seen: Censuses = new Map()
-  connection.subscribe(everyReport, {
-    callback: (error, message) => {
-      const report = error ? undefined : decodeReport(message.data)
-      if (report?.type === 'census') seen.set(report.host, { at: Date.now(), entries: report.servers })
-    },
-  })
+  for (const subject of workedInReports)
+    connection.subscribe(subject, {
+      callback: (error, message) => {
+        const report = error ? undefined : decodeReport(message.data)
+        if (report?.type === 'census') seen.set(report.host, { at: Date.now(), entries: report.servers })
+      },
+    })
   return { seen, stop: () => connection.close() }
 }
 

@@ -138,8 +138,12 @@ function startDaemon(words: string[], logFile: string): Daemon {
   const child: ChildProcess = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'] })
   const log = createWriteStream(logFile, { flags: 'a' })
   let said = ''
+  let sign: string | undefined
+  let isSaid = false
   child.stderr!.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString()).slice(-4000)
+    said = (said + chunk.toString()).slice(-10_000)
+    // What is waited for may be followed by more than is kept.
+    isSaid ||= sign !== undefined && said.includes(sign)
     log.write(chunk)
   })
   const ended = new Promise<void>((resolve) => child.once('close', () => log.end(resolve)))
@@ -148,10 +152,12 @@ function startDaemon(words: string[], logFile: string): Daemon {
   process.once('exit', onExit)
   return {
     pid: () => (runs() ? child.pid : undefined),
-    says: async (sign) => {
+    says: async (wanted) => {
+      sign = wanted
+      isSaid = said.includes(sign)
       await until(`'${sign}' from ${words.slice(-3).join(' ')}`, startMs, () => {
         if (!runs()) throw new LodgeError('unavailable', `it ended with ${child.exitCode}: ${said}`)
-        return said.includes(sign)
+        return isSaid
       })
     },
     stop: async (signal) => {

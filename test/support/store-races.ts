@@ -54,7 +54,10 @@ export function storeRaces(name: string, open: () => Promise<Store[]>): void {
       assert.ok(taken.includes(null), 'there was not enough for all')
       for (const name of hosts) {
         const host = (await getHost(store.db, name))!
-        assert.deepEqual(await allocatedOn(store.db, name), host.used)
+        assert.deepEqual(
+          (await allocatedOn(store.db, [name])).get(name) ?? { vcpus: 0, memoryMiB: 0, diskGiB: 0 },
+          host.used,
+        )
         assert.ok(host.used.vcpus <= host.capacity.vcpus && host.used.memoryMiB <= host.capacity.memoryMiB)
         assert.ok(host.used.vcpus > 0)
       }

@@ -1,4 +1,5 @@
-import type { CensusReport, Report } from '../../contract/report.ts'
+import type { WorkedInReport } from '../../bus/bus.ts'
+import type { CensusReport } from '../../contract/report.ts'
 import type { ConductorContext } from '../context.ts'
 import { takeCensus } from './census.ts'
 import { noteProgress } from './migration-progress.ts'
@@ -9,7 +10,7 @@ import type { Registrar } from './registrar.ts'
 export function listenToReports(context: ConductorContext, registrar: Registrar): void {
   const { bus, log } = context
 
-  async function take(report: Report): Promise<void> {
+  async function take(report: WorkedInReport): Promise<void> {
     switch (report.type) {
       case 'host':
         return registrar.take(report)
@@ -25,7 +26,7 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
   }
 
   // Another controller may be the one that works the report in; that the host lives, each must know.
-  bus.onHeartbeat((host) => context.hosts.seen(host, context.clock.now()))
+  bus.onHeartbeat(registrar.alive)
   bus.onReport((report) => {
     take(report).catch((error: unknown) => {
       log.error({ err: error, host: report.host, type: report.type }, 'a report could not be worked in')

@@ -6,10 +6,13 @@ import type { HostReport } from '../../../src/contract/report.ts'
 import { capacityOf } from '../../../src/model/host.ts'
 import { powerState } from '../../../src/model/server-state.ts'
 import { simulatedMachine, thisMachine } from '../../../src/agent/machine.ts'
+import { until } from '../../support/until.ts'
 import { createAgentHarness, newSpec, type AgentHarness } from '../../support/agent-harness.ts'
 
 const hostReports = ({ reports }: AgentHarness): HostReport[] =>
   reports.filter((report) => report.type === 'host')
+
+const beats = ({ reports }: AgentHarness) => reports.filter(({ type }) => type === 'host' || type === 'alive')
 
 const off = { timeoutSeconds: 0, retrySeconds: 1 }
 
@@ -29,8 +32,8 @@ test('an agent says what its host is when it starts, and again and again', async
   assert.deepEqual(description.diskGiB, { total: 4096, reserved: 2, allocationRatio: 1 })
   assert.equal(description.runningDomains, 0)
   await Promise.all([harness.spawn(), harness.spawn()])
-  await delay(150)
-  assert.ok(hostReports(harness).length >= 3)
+  const whole = harness.reports.length
+  await until('three heartbeats', 5000, () => beats(harness).length >= whole + 3, 5)
   const latest = hostReports(harness).at(-1)!.description
   assert.equal(latest.runningDomains, 2)
   assert.equal(latest.memoryUsedMiB, description.memoryUsedMiB + 256)

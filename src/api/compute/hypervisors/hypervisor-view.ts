@@ -77,8 +77,8 @@ export function usageOf({ description, used }: Hypervisor, workload: Workload | 
 /** null while the host is down. */
 export function uptimeOf({ description, service }: Hypervisor, { now, hosts }: ViewContext): string | null {
   if (!isServiceUp(service, now, hosts)) return null
-  const sinceReport = Math.max(0, now - service.lastSeenAt) / 1000
-  return uptimeText(now, description.uptimeSeconds + sinceReport, description.loadAverage)
+  const { bootedAt = service.lastSeenAt - description.uptimeSeconds * 1000, loadAverage } = description
+  return uptimeText(now, Math.max(0, now - bootedAt) / 1000, loadAverage)
 }
 
 function cpuInfo({ description: { cpu } }: Hypervisor, version: number): unknown {
