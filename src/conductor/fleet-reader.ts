@@ -44,6 +44,8 @@ export interface FleetReaderOptions {
   /** When we ourselves heard of a host last. */
   heardOf(name: string): number
   failedBuilds(name: string): number
+  /** Where rounds are read beside the placements; without it they are read in their transactions. */
+  beside?: Db | undefined
 }
 
 /** Capacity, use, state and heartbeats: others' claims are known that late at most. */
@@ -178,6 +180,24 @@ export function createFleetReader(options: FleetReaderOptions): FleetReader {
 
   const everything = (): Part => ({ from: 0, to: numbers.length })
 
+  /** Reads what is due of the rounds; all of it at once when nobody has looked for long. */
+  async function goRound(db: Db, now: number): Promise<void> {
+    const due = isAllDoubted ? everything() : rounds.numbers.next(now, numbers.length)
+    if (due) await readNumbers(db, now, due)
+    const uncounted = rounds.loads.next(now, numbers.length)
+    if (uncounted) await readLoads(db, uncounted)
+    const undescribed = rounds.descriptions.next(now, numbers.length)
+    if (undescribed) await readDescriptions(db, undescribed)
+  }
+
+  let goingRound: Promise<void> | null = null
+  function goRoundBeside(db: Db, now: number): void {
+    goingRound ??= goRound(db, now)
+      // Whoever places next reads all, and hears what is wrong with the store.
+      .catch(() => void (isAllDoubted = true))
+      .finally(() => (goingRound = null))
+  }
+
   async function ensure(db: Db, now: number): Promise<void> {
     if (!version) return begin(db, now)
     if (isAllDoubted) return readNumbers(db, now, everything())
@@ -193,12 +213,8 @@ export function createFleetReader(options: FleetReaderOptions): FleetReader {
     follow: async (db, now) => {
       if (!version) return begin(db, now)
       await followOperators(db, version)
-      const due = isAllDoubted ? everything() : rounds.numbers.next(now, numbers.length)
-      if (due) await readNumbers(db, now, due)
-      const uncounted = rounds.loads.next(now, numbers.length)
-      if (uncounted) await readLoads(db, uncounted)
-      const undescribed = rounds.descriptions.next(now, numbers.length)
-      if (undescribed) await readDescriptions(db, undescribed)
+      if (options.beside && !isAllDoubted && !rounds.numbers.isAllDue(now)) goRoundBeside(options.beside, now)
+      else await goRound(db, now)
     },
     ensure,
     readAll: async (db, now) => {

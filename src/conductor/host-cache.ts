@@ -3,7 +3,7 @@ import type { Config } from '../base/config.ts'
 import type { HostDescription } from '../model/host.ts'
 import type { Resources } from '../model/server-spec.ts'
 import { describeHost, takeFrom, type HostTable } from '../scheduler/host-table.ts'
-import type { Db } from '../store/store.ts'
+import type { Db, Store } from '../store/store.ts'
 import { createFleetReader } from './fleet-reader.ts'
 
 /**
@@ -50,7 +50,8 @@ export interface HostCache {
 /** How long after the start agents have time to show up before it is held against them. */
 const settleMs = 15_000
 
-export function createHostCache(clock: Clock, settings: Config['hosts']): HostCache {
+/** @param beside where it runs several transactions at once, nobody waits for what is read in rounds */
+export function createHostCache(clock: Clock, settings: Config['hosts'], beside?: Store): HostCache {
   let startedAt = clock.now()
   let lookedAt = -Infinity
   const downAfterMs = settings.downAfterSeconds * 1000
@@ -60,6 +61,7 @@ export function createHostCache(clock: Clock, settings: Config['hosts']): HostCa
     defaultZone: settings.defaultAvailabilityZone,
     heardOf: (name) => heardOf.get(name) ?? 0,
     failedBuilds: (name) => failedBuilds.get(name) ?? 0,
+    beside: beside && beside.connections > 1 ? beside.db : undefined,
   })
 
   function isForcedDown(name: string): boolean {

@@ -2,6 +2,8 @@
 export interface Round {
   /** The positions to look at now: from `from`, before `to`; null when it is too early for any. */
   next(now: number, size: number): { from: number; to: number } | null
+  /** Nobody has looked for so long that the next look is at all of them. */
+  isAllDue(now: number): boolean
   /** All of them have been looked at. */
   done(now: number): void
 }
@@ -13,10 +15,12 @@ const fewest = 100
 export function createRound(periodMs: number): Round {
   let lookedAt = -Infinity
   let position = 0
+  /** A clock that was set back tells nothing of how much time has passed. */
+  const shareAt = (now: number): number => (now < lookedAt ? 1 : Math.min((now - lookedAt) / periodMs, 1))
   return {
+    isAllDue: (now) => shareAt(now) === 1,
     next: (now, size) => {
-      // A clock that was set back tells nothing of how much time has passed.
-      const share = now < lookedAt ? 1 : Math.min((now - lookedAt) / periodMs, 1)
+      const share = shareAt(now)
       const due = Math.ceil(size * share)
       if (share < 1 && due < fewest) return null
       lookedAt = now

@@ -106,7 +106,7 @@ export interface Placer {
  * each server is placed in its piece of the group writer's work, its reasons with it.
  */
 export function createPlacer(store: Store): Placer {
-  const hosts = createHostCache(systemClock, defaultConfig.hosts)
+  const hosts = createHostCache(systemClock, defaultConfig.hosts, store)
   const writer = createGroupWriter(store, () => hosts.invalidate())
   const context = { store, writer, hosts, clock: systemClock, config: defaultConfig } as ConductorContext
   const waiting: (() => void)[] = []

@@ -9,6 +9,7 @@ import { openSqliteStore } from '../../../src/store/open-sqlite.ts'
 import { deleteService, ensureService, listServices, updateService } from '../../../src/store/services.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { aHost } from '../../support/store-records.ts'
+import { until } from '../../support/until.ts'
 
 const claimed = { vcpus: 1, memoryMiB: 100, diskGiB: 1 }
 
@@ -61,6 +62,22 @@ describe('the hosts that the conductor keeps in memory', () => {
     now += 5000
     await cache.refresh(store.db)
     assert.equal(free('a'), before - 1)
+  })
+
+  it('where transactions run at once, reads rounds beside them, unless nobody has looked for long', async () => {
+    const many = { ...store, connections: 4 }
+    cache = createHostCache({ now: () => now, sleep: async () => undefined }, defaultConfig.hosts, many)
+    for (let i = 0; i < 200; i += 1) await addHost(`more-${i}`)
+    await cache.refresh(store.db)
+    const before = free('a')
+    await othersClaim('a', 's1')
+    now += 3000
+    await cache.refresh(store.db)
+    await until('the round to come by', 5000, async () => free('a') === before - 1)
+    await othersClaim('a', 's2')
+    now += 5000
+    await cache.refresh(store.db)
+    assert.equal(free('a'), before - 2)
   })
 
   it('reads hosts that are in doubt before the next placement, and only those', async () => {
