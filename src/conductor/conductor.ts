@@ -57,7 +57,7 @@ const jumpMs = 10_000
  */
 export function createConductor(options: ConductorOptions): Conductor {
   const { store, bus, clock, log, config, id } = options
-  const hosts = createHostCache(clock, config.hosts)
+  const hosts = createHostCache(clock, config.hosts, store)
   const writer = createGroupWriter(store, () => hosts.invalidate())
   const names = createOwnerNames(store, clock)
   const context: ConductorContext = {
