@@ -1,5 +1,6 @@
+import { LodgeError } from '../base/errors.ts'
 import { stateDirectory } from '../daemon/state-directory.ts'
-import { openCloudApi } from './cloud-api.ts'
+import { openCloudApi, type CloudApi } from './cloud-api.ts'
 import type { Command } from './commands.ts'
 import { configFromFlags, UsageError } from './flags.ts'
 import { parseWords } from './parse-words.ts'
@@ -17,6 +18,8 @@ interface Drain {
 }
 
 const askEveryMs = 2000
+/** How long a controller may be away. */
+const patienceMs = 600_000
 
 /**
  * `lodge host drain`: moves all servers off a host and shows how far that is. It goes on when this command is ended. Status 1
@@ -34,7 +37,8 @@ export const hostDrain: Command = {
     const [host] = positionals
     if (host === undefined) throw new UsageError('HOST is missing')
     const config = configFromFlags(settings, ['state', 'config', 'log-level'])
-    const api = await openCloudApi(stateDirectory(config.stateDirectory).cloudsFile)
+    const { cloudsFile } = stateDirectory(config.stateDirectory)
+    const api = await openCloudApi(cloudsFile)
     const path = `/lodge/v1/hosts/${encodeURIComponent(host)}/drain`
     if (switches.has('stop')) {
       await api.call('DELETE', path)
@@ -46,6 +50,7 @@ export const hostDrain: Command = {
       console.log(`${host} is being emptied of ${drain.servers.length} servers.`)
       return 0
     }
+    const ask = patientApi(cloudsFile, api)
     for (let said = ''; ;) {
       const now = inWords(host, drain)
       if (now !== said) console.log((said = now))
@@ -54,9 +59,30 @@ export const hostDrain: Command = {
       await new Promise((resolve) => {
         setTimeout(resolve, askEveryMs)
       })
-      ;({ drain } = (await api.call('GET', path)) as { drain: Drain })
+      drain = await ask(path)
     }
   },
+}
+
+/** The drain goes on over restarts of controllers; so does the one who watches it. */
+function patientApi(cloudsFile: string, first: CloudApi): (path: string) => Promise<Drain> {
+  let api: CloudApi | undefined = first
+  return async (path) => {
+    for (const end = Date.now() + patienceMs; ;) {
+      try {
+        api ??= await openCloudApi(cloudsFile)
+        return ((await api.call('GET', path)) as { drain: Drain }).drain
+      } catch (error) {
+        const passes = error instanceof LodgeError && ['unavailable', 'unauthorized'].includes(error.kind)
+        if (!passes || Date.now() > end) throw error
+        if (api) console.error('no controller answers; asking on')
+        api = undefined
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, askEveryMs)
+      })
+    }
+  }
 }
 
 function inWords(host: string, { empty, servers }: Drain): string {

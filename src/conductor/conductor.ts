@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts'
 import type { ConductorContext } from './context.ts'
 import { createAutoEvacuation } from './auto-evacuation.ts'
 import { createDrains } from './drains.ts'
+import { createEvacuatedHosts } from './evacuated-hosts.ts'
 import { createGroupWriter } from './group-writer.ts'
 import { createHostCache } from './host-cache.ts'
 import { createOwnerNames } from './owner-names.ts'
@@ -85,6 +86,7 @@ export function createConductor(options: ConductorOptions): Conductor {
   const purge = createPurge(context)
   const drain = createDrains(context)
   const evacuateDead = createAutoEvacuation(context)
+  const cleanEvacuated = createEvacuatedHosts(context)
   const sweepResizes = createResizeSweep(context)
   const reclaim = createReclaim(context)
   const leaseMs = config.conductor.leaseSeconds * 1000
@@ -173,6 +175,7 @@ export function createConductor(options: ConductorOptions): Conductor {
         await reclaim(now)
         await drain(now)
         await evacuateDead(now)
+        await cleanEvacuated(now)
       } catch (error) {
         log.error({ err: error }, 'the conductor could not write; the next tick tries again')
       }

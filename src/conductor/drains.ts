@@ -8,7 +8,8 @@ import { getMigration } from '../store/server-migrations.ts'
 import { getServersOfHost, serversWithResize } from '../store/servers.ts'
 import type { ConductorContext } from './context.ts'
 
-const lookEveryMs = 1000
+/** While a host is being emptied, and while none is known to be. */
+const lookEveryMs = { busy: 1000, idle: 5000 }
 /** A server that could not be moved is tried again after this long. */
 const tryAgainMs = 60_000
 
@@ -52,9 +53,9 @@ export function createDrains(context: ConductorContext): (now: number) => Promis
   }
 
   return async (now) => {
-    if (now < dueAt && dueAt - now <= lookEveryMs) return
-    dueAt = now + lookEveryMs
+    if (now < dueAt && dueAt - now <= lookEveryMs.idle) return
     const hosts = await hostsInMaintenance(db)
+    dueAt = now + (hosts.length > 0 ? lookEveryMs.busy : lookEveryMs.idle)
     if (hosts.length === 0) return begunAt.clear()
     for (const host of hosts) await drain(host, now)
     await confirm(new Set(hosts), now)

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { Config } from '../../src/base/config.ts'
 import type { Server } from '../../src/model/server.ts'
 import { hostsOfAllocations } from '../../src/store/allocations.ts'
+import { updateServer } from '../../src/store/servers.ts'
 import type { Fleet } from '../support/fleet.ts'
 import { active, forcedDown, migrationStatuses, settled, sound, withFleet } from './conductor/fleet-stage.ts'
 import type { Stage } from './conductor/stage.ts'
@@ -136,15 +137,34 @@ describe('automatic evacuation', { timeout: 60_000 }, () => {
 })
 
 describe('a host that comes back', { timeout: 60_000 }, () => {
+  it('without being told to start its guests has its servers seen off at once', async () => {
+    const stayOff = (config: Config): void => {
+      config.agent.resumeGuestsOnHostBoot = false
+    }
+    await withTwo(async (stage, fleet) => {
+      const server = await active(stage)
+      const host = fleet.host(server.host!)
+      await host.powerFailure()
+      await host.join()
+      await stage.until(async () => (await stage.server(server.id)).vmState === 'stopped')
+      await sound(stage)
+    }, stayOff)
+  })
+
   it('starts what is still its own once the controller agrees', async () => {
     await withTwo(
       async (stage, fleet) => {
         const server = await active(stage)
         const host = fleet.host(server.host!)
+        // Long ago, as for most servers whose host boots.
+        await updateServer(stage.store.db, server.id, {}, Date.now() - 60_000)
         await host.powerFailure()
         assert.deepEqual(await fleet.runningOn(server.id), [])
         await host.join()
         await stage.until(async () => (await fleet.runningOn(server.id)).length === 1)
+        await settled(stage, server.id)
+        assert.equal((await stage.server(server.id)).vmState, 'active', 'nobody took it for stopped')
+        assert.deepEqual(await fleet.runningOn(server.id), [host.name])
       },
       (config) => {
         config.agent.resumeGuestsOnHostBoot = true

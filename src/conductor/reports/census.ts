@@ -1,17 +1,19 @@
 import type { CensusEntry, CensusReport } from '../../contract/report.ts'
 import type { Action } from '../../model/action.ts'
-import { endedMigrationStatuses, type Migration } from '../../model/migration.ts'
+import { endedMigrationStatuses } from '../../model/migration.ts'
 import type { Server } from '../../model/server.ts'
 import { powerState, type PowerState } from '../../model/server-state.ts'
 import { listActions, liveActionsOf } from '../../store/actions.ts'
-import { release } from '../../store/allocations.ts'
-import { listMigrations, updateMigration } from '../../store/server-migrations.ts'
+import { listMigrations } from '../../store/server-migrations.ts'
 import { insertFault } from '../../store/server-faults.ts'
 import { compareAndSetTask, getServers, getServersOfHost } from '../../store/servers.ts'
 import type { ConductorContext } from '../context.ts'
+import { endResize } from '../end-resize.ts'
+import { endEvacuationsWithoutTrace, removeEvacuated } from './evacuated.ts'
 import { isLeftByLiveMigration } from './left-by-live-migration.ts'
 import { remedyFor } from './power-rule.ts'
 import { powerNow, syncPower } from './power-sync.ts'
+import { removeStray } from './remove-stray.ts'
 
 /** A census taken so shortly after a server's last change may not know of it: what it says is asked for once more. */
 const graceMs = 5000
@@ -19,10 +21,12 @@ const graceMs = 5000
 /**
  * Holds all that a host has of servers against the store, and mends the differences:
  * - a server without a task is brought in line with its guest's power state; with a disk and no domain it is off;
- * - a server that has neither domain nor disk on its host any more is in ERROR with a fault that says so;
+ * - a server that has neither domain nor disk on its host any more is in ERROR with a fault that says so; one that waits
+ *   there for the confirmation of its move is taken back, since what its former host has kept is all there is of it;
  * - what a host still has of a server that is deleted, or of a build that was abandoned there, is removed;
  * - a domain that the store knows nothing of, or whose server is elsewhere, is only logged: nobody said what it is.
- * Servers that the host or an action is busy with are passed over.
+ * Servers that the host or an action is busy with are passed over. Of a host that awaits its admission only what is not
+ * its own is looked at: it may be about to start its guests, and counts again once it is admitted.
  */
 export async function takeCensus(context: ConductorContext, report: CensusReport): Promise<void> {
   const { db } = context.store
@@ -42,11 +46,12 @@ export async function takeCensus(context: ConductorContext, report: CensusReport
     counted.add(entry.serverId)
     if (entry.busy || live.has(entry.serverId)) continue
     const server = servers.get(entry.serverId)
-    if (server && server.deletedAt === null && server.host === report.host)
-      await mend(context, report, server, entry)
-    else await judgeStray(context, report, entry, server)
+    if (server && server.deletedAt === null && server.host === report.host) {
+      if (!report.awaitsAdmission) await mend(context, report, server, entry)
+    } else await judgeStray(context, report, entry, server)
   }
   await endEvacuationsWithoutTrace(context, report)
+  if (report.awaitsAdmission) return
   for (const server of here)
     if (!counted.has(server.id) && !live.has(server.id)) await mend(context, report, server, null)
 }
@@ -84,6 +89,7 @@ const isInOrder = (server: Server, seen: PowerState): boolean =>
 async function markLost(context: ConductorContext, report: CensusReport, server: Server): Promise<void> {
   const seen = await powerNow(context, { host: report.host, serverId: server.id })
   if (seen !== powerState.NOSTATE) return
+  if (await takeBack(context, report, server)) return
   const now = context.clock.now()
   await context.writer.write(async (trx) => {
     if ((await liveActionsOf(trx, [server.id])).length > 0) return
@@ -100,6 +106,17 @@ async function markLost(context: ConductorContext, report: CensusReport, server:
   })
 }
 
+/** The former host has kept its disks. What was taken back too late, after its action had failed, comes to this. */
+async function takeBack(context: ConductorContext, report: CensusReport, server: Server): Promise<boolean> {
+  const { resize } = server
+  if (server.vmState !== 'resized' || !resize || resize.sourceHost === report.host) return false
+  const facts = { server: server.id, host: report.host, source: resize.sourceHost }
+  context.log.warn(facts, 'a server that was moved is not where it was moved to: taking it back')
+  await context.writer.write((trx) => endResize(context, trx, server, 'revertResize'))
+  context.wake()
+  return true
+}
+
 /** A guest on a host that by the store is not the host of such a server. */
 async function judgeStray(
   context: ConductorContext,
@@ -112,91 +129,7 @@ async function judgeStray(
   if (!server) return context.log.warn(facts, 'a domain or disk carries the id of a server that nobody knows')
   const rule = await reapingRule(context, report.host, server, entry)
   if (!rule) return context.log.warn(facts, 'a domain or disk of a server lies on a host that is not its own')
-  await remove(context, report, server, rule)
-}
-
-/** @returns whether the host has nothing of the server any more */
-async function remove(
-  context: ConductorContext,
-  report: CensusReport,
-  server: Server,
-  rule: string,
-): Promise<boolean> {
-  const facts = { server: server.id, host: report.host, recordedHost: server.host, rule }
-  context.log.info(facts, 'removing what is left of a server')
-  try {
-    const outcome = await context.bus.send({
-      version: 1,
-      id: `reap-${server.id}-${report.at}`,
-      host: report.host,
-      serverId: server.id,
-      verb: 'destroy',
-      // On shared storage this host may have taken over the disks for an evacuation that came to nothing.
-      params: server.deletedAt === null && server.host !== null ? { returnTo: server.host } : {},
-      requestId: 'census',
-    })
-    if (!outcome.ok) context.log.warn({ ...facts, fault: outcome.fault.message }, 'removing it failed')
-    return outcome.ok
-  } catch (error) {
-    context.log.warn({ ...facts, err: error }, 'removing it failed; the next census tries again')
-    return false
-  }
-}
-
-/**
- * The fence of an evacuation: the host that was dead is back with a server that lives elsewhere by now. Its guest and
- * its disks go, whatever else is under way, then what was allocated there.
- */
-async function removeEvacuated(
-  context: ConductorContext,
-  report: CensusReport,
-  server: Server,
-): Promise<void> {
-  const evacuations = await listMigrations(context.store.db, {
-    serverId: server.id,
-    type: 'evacuation',
-    sourceHost: report.host,
-    status: 'done',
-  })
-  if (evacuations.length === 0) return
-  if (!(await remove(context, report, server, 'it was evacuated from here'))) return
-  await endEvacuations(context, report.host, evacuations)
-}
-
-/** Evacuations from a host that has nothing of their servers any more. */
-export async function endEvacuations(
-  context: ConductorContext,
-  host: string,
-  evacuations: readonly Migration[],
-): Promise<void> {
-  const now = context.clock.now()
-  await context.writer.write(async (trx) => {
-    for (const { id, serverId } of evacuations) {
-      if (!(await updateMigration(trx, id, { status: 'completed' }, now, ['done']))) continue
-      for (const { resources } of await release(trx, serverId, host)) context.hosts.take(host, resources, -1)
-    }
-  })
-}
-
-/** What the host had was lost with it: nothing of these servers is in its census. */
-async function endEvacuationsWithoutTrace(context: ConductorContext, report: CensusReport): Promise<void> {
-  const { db } = context.store
-  const all = await listMigrations(db, { type: 'evacuation', sourceHost: report.host, status: 'done' })
-  if (all.length === 0) return
-  const present = new Set(report.servers.map(({ serverId }) => serverId))
-  const servers = new Map(
-    (
-      await getServers(
-        db,
-        all.map(({ serverId }) => serverId),
-      )
-    ).map((one) => [one.id, one]),
-  )
-  const over = all.filter(
-    ({ serverId, updatedAt }) =>
-      !present.has(serverId) && updatedAt < report.at && servers.get(serverId)?.host !== report.host,
-  )
-  if (over.length > 0) await endEvacuations(context, report.host, over)
+  await removeStray(context, report, server, rule)
 }
 
 /** Why a stray may be removed; null: nothing says so. */
