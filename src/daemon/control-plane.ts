@@ -56,13 +56,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<{
   const { peers } = options
   const images = createImageFiles({ directory: state.images, store, clock, limits: config.image, peers })
   peers?.serve(images)
-  // Others may be in the middle of what looks as if it had died: that is for the upkeep, with patience.
-  if (!alone) parts.push(startImageUpkeep({ directory: state.images, images, store, clock, log, peers }))
-  else {
+  if (alone) {
     const recovered = await images.recover()
     if (recovered.requeued + recovered.removed > 0)
       log.info(recovered, 'cleaned up after uploads that did not end')
   }
+  // Others may be in the middle of what looks as if it had died: that is for the upkeep, with patience.
+  parts.push(startImageUpkeep({ directory: state.images, images, store, clock, log, peers }))
   const { id, former } = nextConductorIdentity(state.conductorIdFile)
   if (former !== undefined && !alone) await releaseLeases(store.db, former)
   const conductor = createConductor({

@@ -22,9 +22,9 @@ const partDiedMs = 300_000
 const everyMs = 60_000
 
 /**
- * Looks after images where several controllers keep them, each in a directory of its own (or all in one that they
- * share): what is here no more than elsewhere is fetched, so that any controller may die; what the store has
- * forgotten is removed; uploads that died with their controller are queued again. At the start, when another
+ * Looks after a controller's images: what the store has forgotten is removed. Where several controllers keep images,
+ * each in a directory of its own (or all in one that they share), what is here no more than elsewhere is fetched, so
+ * that any controller may die, and uploads that died with their controller are queued again. At the start, when another
  * controller says that images have changed, and once a minute. Returns how to stop.
  */
 export function startImageUpkeep(options: ImageUpkeepOptions): () => Promise<void> {

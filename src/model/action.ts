@@ -13,6 +13,7 @@ export const conductedActions = [
   'suspend',
   'resume',
   'createImage',
+  'createBackup',
   'rebuild',
   'live-migration',
   'live_migration_cancel',
@@ -51,6 +52,8 @@ export interface ActionParams {
   resume: object
   /** The image record exists already, queued. */
   createImage: { imageId: string; diskFormat?: 'qcow2' | 'raw' }
+  /** As `createImage`; of the server's backups of that type the newest `rotation` are kept. */
+  createBackup: { imageId: string; backupType: string; rotation: number }
   /** The server's record has the new image already. */
   rebuild: {
     formerImage: ServerImage | null

@@ -176,6 +176,12 @@ test('a server lives its life in the hands of the openstack client', { timeout: 
     await openstack('server image create --name snap --wait s1')
     assert.equal((await json<{ status: string }>('image show snap')).status, 'active')
   })
+  await step('server backup create --wait', async () => {
+    for (const name of ['monday', 'tuesday'])
+      await openstack(`server backup create --name ${name} --type daily --rotate 1 --wait s1`)
+    const images = await json<{ Name: string }[]>('image list')
+    assert.deepEqual(images.map(({ Name }) => Name).sort(), ['snap', 'tiny', 'tuesday'])
+  })
   await step('boot from that image', async () => {
     await openstack('server create --image snap --flavor t1.tiny --nic none --wait s2')
     const console2 = await until('the second guest to come up', 60_000, async () => {
@@ -232,7 +238,7 @@ test('a server lives its life in the hands of the openstack client', { timeout: 
     assert.deepEqual(await json<unknown[]>('server list'), [])
   })
   await step('image, keypair and flavor delete', async () => {
-    await openstack('image delete snap tiny')
+    await openstack('image delete snap tiny tuesday')
     await openstack('keypair delete k1')
     await openstack('flavor delete t1.tiny')
   })

@@ -137,6 +137,11 @@ function writes(bed: ServerBed, id: string): Example[] {
     send('PUT /servers/{server_id}/tags/{id}', `/servers/${id}/tags/four`),
     send('DELETE /servers/{server_id}/tags', `/servers/${id}/tags`),
     actionOn(bed, 'rebuild', { vmState: 'active' }, (version) => rebuildAt(version, bed.imageId)),
+    actionOn(bed, 'createBackup', { vmState: 'active' }, () => ({
+      name: 'backup',
+      backup_type: 'daily',
+      rotation: 1,
+    })),
     actionOn(bed, 'restore', { vmState: 'soft-delete' }, () => null),
     actionOn(bed, 'forceDelete', { vmState: 'soft-delete' }, () => null),
     send('DELETE /servers/{id}', `/servers/${id}`),

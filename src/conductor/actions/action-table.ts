@@ -1,6 +1,7 @@
 import type { ActionName } from '../../model/action.ts'
 import type { ActionDefinition } from '../step.ts'
 import { createAction } from './create.ts'
+import { createBackupAction } from './create-backup.ts'
 import { confirmResizeAction } from './confirm-resize.ts'
 import { createImageAction } from './create-image.ts'
 import { evacuateAction } from './evacuate.ts'
@@ -31,6 +32,7 @@ const definitions = new Map<ActionName, ActionDefinition>(
     suspendAction,
     resumeAction,
     createImageAction,
+    createBackupAction,
     rebuildAction,
     restoreAction,
     liveMigrationAction,

@@ -2,6 +2,7 @@ import type { ActionParams } from '../../model/action.ts'
 import { hostOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene } from '../step.ts'
 import { guestStep } from './guest-step.ts'
+import { dropUnfilledImage } from './snapshot-image.ts'
 
 /**
  * Copies the root disk into the image that the API made (queued). The server keeps its state; the image becomes
@@ -23,14 +24,7 @@ export const createImageAction: ActionDefinition = {
     }),
   ],
   failed: () => ({}),
-  abandoned: async (trx, scene) => {
-    // An image that has its data is whole, whatever became of the action.
-    await trx
-      .deleteFrom('images')
-      .where('id', '=', paramsOf(scene).imageId)
-      .where('status', 'in', ['queued', 'saving'])
-      .execute()
-  },
+  abandoned: (trx, scene) => dropUnfilledImage(trx, paramsOf(scene).imageId),
 }
 
 const paramsOf = (scene: ActionScene): ActionParams['createImage'] =>

@@ -1,5 +1,4 @@
-import type { ActionParams, ConductedAction } from '../../../model/action.ts'
-import type { GuardedAction } from '../../../model/allowed-states.ts'
+import type { ActionParams } from '../../../model/action.ts'
 import type { TaskState } from '../../../model/server-state.ts'
 import type { ApiServices, Route } from '../../common/route.ts'
 import { anything, object } from '../../common/schema-parts.ts'
@@ -7,7 +6,7 @@ import { beginServerAction } from './begin-server-action.ts'
 
 interface PowerAction {
   key: string
-  name: Exclude<ConductedAction, 'create' | 'reboot' | 'createImage' | 'rebuild' | 'restore'> & GuardedAction
+  name: 'start' | 'stop' | 'pause' | 'unpause' | 'suspend' | 'resume'
   task: TaskState
   policy: string
   summary: string

@@ -1,6 +1,7 @@
 import type { ApiServices, Route } from '../../common/route.ts'
 import { attachmentRoutes } from './attachment-routes.ts'
 import { consoleOutputRoute } from './console-output.ts'
+import { createBackupRoute } from './create-backup.ts'
 import { createImageRoute } from './create-image.ts'
 import { createServerRoute } from './create-server.ts'
 import { deleteServerRoutes } from './delete-server.ts'
@@ -30,6 +31,7 @@ export const serverRoutes = (services: ApiServices): Route[] => [
   ...deleteServerRoutes(services),
   ...powerActionRoutes(services),
   createImageRoute(services),
+  createBackupRoute(services),
   rebuildServerRoute(services),
   ...resizeRoutes(services),
   migrateRoute(services),
