@@ -18,6 +18,7 @@ import type { Disks } from './disk/disks.ts'
 import { createDomainWatch, isActive } from './domain-watch.ts'
 import { faultOf } from './fault.ts'
 import { followed } from './follow-guest.ts'
+import { createImagePreheating } from './image-preheating.ts'
 import { createIntake } from './intake.ts'
 import { describeHost } from './inventory.ts'
 import type { Journal } from './journal.ts'
@@ -101,6 +102,7 @@ export function createAgent(options: AgentOptions): Agent {
     settings: config,
     hostIp: machine.hostIp,
     migrations: createMigrations(config.maxMigrations),
+    preheating: createImagePreheating(disks, clock),
     report: send,
     clock,
     log,
@@ -324,6 +326,7 @@ export function createAgent(options: AgentOptions): Agent {
       await comingOnline?.catch(() => {})
       await leaveBus?.()
       await stopReceiving?.()
+      context.preheating.stop()
       await intake.stop()
       powerReports.stop()
       watch.stop()

@@ -17,7 +17,7 @@ export async function answerQuery<Q extends Exclude<QueryName, 'admit'>>(
   const answer = Object.hasOwn(answers, query.name) ? answers[query.name] : undefined
   if (query.version !== 1 || !answer)
     throw new LodgeError('notImplemented', `The agent of host ${context.host} does not know ${query.name}`)
-  checkServerId(query.params.serverId)
+  if (query.name !== 'cacheImage') checkServerId((query.params as { serverId: string }).serverId)
   return answer(context, query.params)
 }
 
@@ -35,7 +35,9 @@ const answers: {
   }),
   guestDiagnostics: (context, { serverId }) => guestDiagnostics(context, serverId),
   migrationMeasurement: (context, { serverId }) => measureMigration(context, serverId),
+  cacheImage: async ({ preheating }, { image }) => ({ state: await preheating.cache(image) }),
+  // They are another host's as long as the guest is there.
   seesDisks: async ({ disks }, { serverId }) => ({
-    seesDisks: (await disks.describe(serverId)) !== undefined,
+    seesDisks: (await disks.lost([serverId])).length > 0 || (await disks.describe(serverId)) !== undefined,
   }),
 }

@@ -34,6 +34,7 @@ const rules: Record<string, Rule> = {
   'scheduler.imagePropertiesSetting': { items: { type: 'string', pattern: '^[^=]+(=-?[0-9.]+)?$' } },
   'scheduler.maxServersPerHost': { type: 'integer', minimum: 1 },
   'scheduler.metricsSetting': { items: { type: 'string', pattern: '^[^=]+=-?[0-9.]+$' } },
+  'fleet.preheatParallel': { type: 'integer', minimum: 1, maximum: 1000 },
   'fleet.drainParallel': { type: 'integer', minimum: 1, maximum: 1000 },
   'fleet.fenceCommand': { type: 'array', items: { type: 'string', minLength: 1 } },
   'fleet.migrationForecast': { enum: ['off', 'warn', 'refuse'] },

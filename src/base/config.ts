@@ -58,6 +58,8 @@ export interface Config {
   fleet: {
     /** A resize may stay on its host. */
     resizeOnSameHost: boolean
+    /** Hosts that fetch images ahead of their use at once, for one request. */
+    preheatParallel: number
     /** Moves of one drain that are under way at once. */
     drainParallel: number
     /** Evacuates the servers of hosts that are down, once the fence command said that they are off. */
@@ -214,6 +216,7 @@ export const defaultConfig: Config = {
   fleet: {
     resizeOnSameHost: false,
     drainParallel: 4,
+    preheatParallel: 4,
     autoEvacuate: false,
     fenceCommand: [],
     evacuateAfterSeconds: 120,

@@ -2,7 +2,7 @@ import type { ErrorKind } from '../base/errors.ts'
 import type { MigrationMeasurement, MigrationOutcome } from '../model/migration-forecast.ts'
 import type { GuestDiagnostics } from '../model/guest-diagnostics.ts'
 import type { PowerState } from '../model/server-state.ts'
-import type { ServerSpec } from '../model/server-spec.ts'
+import type { ServerImage, ServerSpec } from '../model/server-spec.ts'
 import type { DiskOffer } from './disk-transfer.ts'
 
 /** What a controller may ask of an agent: for each verb what goes in and what comes back. */
@@ -184,6 +184,11 @@ export interface QueryTable {
   guestDiagnostics: { params: { serverId: string }; result: GuestDiagnostics }
   /** What a forecast of the server's live migration is made of; the guest is watched for a second. */
   migrationMeasurement: { params: { serverId: string }; result: MigrationMeasurement }
+  /**
+   * Brings an image to the host ahead of its use. Answers when it is there, or after some seconds with `under-way`: then
+   * ask again.
+   */
+  cacheImage: { params: { image: ServerImage }; result: { state: 'cached' | 'under-way' } }
   /** Whether the host sees the server's disks where they are, so that they need not be sent to it. */
   seesDisks: { params: { serverId: string }; result: { seesDisks: boolean } }
 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { computeBed, type ComputeBed } from '../support/compute-bed.ts'
+import type { ApiServices } from '../../src/api/common/route.ts'
+import { LodgeError } from '../../src/base/errors.ts'
+import { computeBed, type Call, type ComputeBed } from '../support/compute-bed.ts'
+import { until } from '../support/until.ts'
 
 async function make(bed: ComputeBed, name: string, zone?: string): Promise<number> {
   const answer = await bed.call('POST /os-aggregates', {
@@ -110,11 +113,65 @@ describe('aggregates', () => {
     assert.deepEqual((await bed.call(`GET /os-aggregates/${id}`)).body.aggregate.hosts, [])
   })
 
-  it('cannot fetch images ahead, and say so', async () => {
+  it('have images fetched ahead by their hosts that are up and enabled', async () => {
+    await using bed = await computeBed()
+    const asked: string[] = []
+    bed.services.ask = (async ({ host, name, params }: { host: string; name: string; params: object }) => {
+      asked.push(`${host} ${name} ${(params as { image: { id: string } }).image.id}`)
+      if (host === 'h1') throw new LodgeError('badRequest', 'not the bytes of this image')
+      return { state: asked.filter((line) => line.startsWith(host)).length > 1 ? 'cached' : 'under-way' }
+    }) as unknown as ApiServices['ask']
+    for (const host of ['h1', 'h2', 'disabled', 'down', 'elsewhere']) await bed.addHost(host)
+    const { services } = (await bed.call('GET /os-services?binary=nova-compute')).body
+    const change = (host: string, body: object) =>
+      bed.call(`PUT /os-services/${services.find((one: { host: string }) => one.host === host).id}`, { body })
+    assert.equal((await change('disabled', { status: 'disabled' })).status, 200)
+    assert.equal((await change('down', { forced_down: true })).status, 200)
+    const id = await make(bed, 'racks')
+    for (const host of ['h1', 'h2', 'disabled', 'down']) await act(bed, id, { add_host: { host } })
+    const images = await Promise.all(
+      [1, 2].map(() => bed.addImage({ sizeBytes: 1, sha512: 'a'.repeat(128) })),
+    )
+    const cache = (...ids: string[]) =>
+      bed.call(`POST /os-aggregates/${id}/images`, { body: { cache: ids.map((one) => ({ id: one })) } })
+
+    const [one, two] = images.map((image) => image.id) as [string, string]
+    const { status, body } = await cache(one, two)
+    assert.deepEqual([status, body], [202, undefined])
+    await until('all to be asked', 5000, () => asked.length >= 5)
+    assert.deepEqual(
+      asked.toSorted(),
+      [
+        `h1 cacheImage ${one}`,
+        `h1 cacheImage ${two}`,
+        `h2 cacheImage ${one}`,
+        `h2 cacheImage ${one}`,
+        `h2 cacheImage ${two}`,
+      ].toSorted(),
+    )
+  })
+
+  it('refuse images that no server could be made from', async () => {
     await using bed = await computeBed()
     const id = await make(bed, 'racks')
-    const body = { cache: [{ id: '00000000-0000-4000-8000-000000000000' }] }
-    assert.equal((await bed.call(`POST /os-aggregates/${id}/images`, { body })).status, 501)
-    assert.equal((await bed.call(`POST /os-aggregates/${id}/images`, { version: 80, body })).status, 404)
+    const { id: image } = await bed.addImage({ sizeBytes: 1, sha512: 'a'.repeat(128) })
+    const { id: queued } = await bed.addImage({ status: 'queued', sizeBytes: null, sha512: null })
+    const cache = async (ids: string[], more: Call = {}, aggregate = id) =>
+      (
+        await bed.call(`POST /os-aggregates/${aggregate}/images`, {
+          body: { cache: ids.map((one) => ({ id: one })) },
+          ...more,
+        })
+      ).status
+    assert.equal(await cache([image]), 202)
+    assert.equal(await cache([image, image]), 400)
+    assert.equal(await cache([image, image.replaceAll('-', '')]), 400)
+    assert.equal(await cache(['00000000-0000-4000-8000-000000000000']), 400)
+    assert.equal(await cache([queued]), 400)
+    assert.equal(await cache(['nonsense']), 400)
+    assert.equal(await cache([]), 400)
+    assert.equal(await cache([image], {}, 99), 404)
+    assert.equal(await cache([image], { version: 80 }), 404)
+    assert.equal(await cache([image], { as: 'member' }), 403)
   })
 })

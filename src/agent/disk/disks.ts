@@ -1,4 +1,4 @@
-import type { ServerSpec } from '../../model/server-spec.ts'
+import type { ServerImage, ServerSpec } from '../../model/server-spec.ts'
 import type { MovingDisks } from './moving-disks.ts'
 import type { SharedDisks } from './shared-disks.ts'
 
@@ -61,6 +61,11 @@ export interface Disks extends MovingDisks, SharedDisks {
    * server is that host's. Disks that were taken from it as they were are given back, and not removed.
    */
   remove(serverId: string, returnTo?: string): Promise<void>
+  /**
+   * Brings the image into the host's cache ahead of its use, where it stays as long as an unused one does.
+   * @throws LodgeError as `prepare` for an image
+   */
+  cacheImage(image: ServerImage, signal?: AbortSignal): Promise<void>
   /**
    * Removes images from the host's cache that no server's disk stands on and that were not used for so long.
    * @throws LodgeError internal when a server's record cannot be read: then nothing is removed

@@ -106,6 +106,8 @@ export function createFileDisks(options: FileDisksOptions): Disks {
       return placed(directory, directIo, planned)
     },
 
+    cacheImage: (image, signal) => cache.use(image, 0, async () => {}, signal),
+
     removeUnusedImages: (unusedMs) => cache.removeUnused(unusedMs, namedBases),
 
     describe,

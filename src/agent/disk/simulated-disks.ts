@@ -89,7 +89,10 @@ export function createSimulatedDisks(options: SimulatedDisksOptions = {}): Disks
       moving.forget(serverId)
     },
 
-    // Nothing was fetched.
+    // Nothing is fetched.
+    async cacheImage(_image, signal) {
+      signal?.throwIfAborted()
+    },
     async removeUnusedImages() {},
 
     async list() {

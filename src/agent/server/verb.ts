@@ -11,6 +11,7 @@ import type { DiskOffers } from '../disk-transfer/disk-offers.ts'
 import type { Disks } from '../disk/disks.ts'
 import type { DomainWatch } from '../domain-watch.ts'
 import type { LedgerChange } from '../host-journal.ts'
+import type { ImagePreheating } from '../image-preheating.ts'
 import type { Migrations } from '../migrations.ts'
 
 /** What the verbs work with: one per host. */
@@ -31,6 +32,7 @@ export interface VerbContext {
   /** The address of this host that others may know it by. */
   hostIp: () => Promise<string>
   migrations: Migrations
+  preheating: ImagePreheating
   /** Tells the controller something unasked; never fails. */
   report: (report: Report) => Promise<void>
   clock: Clock

@@ -23,6 +23,7 @@ import {
   updateAggregateSchema,
 } from './aggregate-schemas.ts'
 import { aggregateView, newAggregateView } from './aggregate-view.ts'
+import { cacheImages } from './cache-images.ts'
 import { checkHostJoins, checkHostLeaves, checkZoneChange } from './zone-rules.ts'
 
 export const aggregateRoutes = (services: ApiServices): Route[] => [
@@ -122,14 +123,9 @@ export const aggregateRoutes = (services: ApiServices): Route[] => [
     role: 'admin',
     success: 202,
     body: cacheImagesSchema,
-    summary: 'Would bring images to the hosts of an aggregate ahead of their use; agents cannot do that yet',
-    handler: async (request) => {
-      await requireAggregate(services.store.db, request)
-      throw new LodgeError(
-        'notImplemented',
-        'Hosts cannot fetch images ahead of their use yet: an image comes to a host with its first server.',
-      )
-    },
+    summary: 'Brings images to the hosts of an aggregate ahead of their use',
+    handler: async (request) =>
+      cacheImages(services, request, await requireAggregate(services.store.db, request)),
   },
 ]
 
