@@ -10,7 +10,8 @@ import { compareAndSetTask, getServers, getServersOfHost } from '../../store/ser
 import type { ConductorContext } from '../context.ts'
 import { endResize } from '../end-resize.ts'
 import { endEvacuationsWithoutTrace, removeEvacuated } from './evacuated.ts'
-import { isLeftByLiveMigration } from './left-by-live-migration.ts'
+import { isHaltedByLiveMigration, isLeftByLiveMigration } from './left-by-live-migration.ts'
+import { letRunOn } from './let-run-on.ts'
 import { remedyFor } from './power-rule.ts'
 import { powerNow, syncPower } from './power-sync.ts'
 import { removeStray } from './remove-stray.ts'
@@ -66,6 +67,8 @@ async function mend(
   const isFresh = report.at - server.updatedAt < graceMs
   if (entry?.hasDomain || entry?.hasDisk) {
     const counted = entry.hasDomain ? entry.powerState : powerState.SHUTDOWN
+    if (await isHaltedByLiveMigration(context.store.db, server, counted))
+      return letRunOn(context, report, server)
     if (isInOrder(server, counted)) return
     const asked = isFresh ? await powerNow(context, { host: report.host, serverId: server.id }) : counted
     if (asked === undefined) return

@@ -134,4 +134,27 @@ describe('a live migration that fails', { timeout: 60_000 }, () => {
     assert.deepEqual(await ending(), ['h2', 'active', null, 'completed'])
     assert.equal(verbsOf(dest).includes('migrateRollbackDestination'), false)
   })
+
+  it('lets a guest run on that its silent host halted, when that is back', async () => {
+    source.fault = ({ verb }) => (verb === 'migrateLive' ? aFault('same-host') : undefined)
+    source.hold = async ({ verb }) => {
+      if (verb === 'migrateLive') await source.leave()
+    }
+    dest.fault = ({ verb }) => (verb === 'migrateFinishDestination' ? aFault('never') : undefined)
+    dest.answer = ({ verb }) => (verb === 'migrateRollbackDestination' ? { guest: null } : answers[verb])
+    await begin()
+    assert.deepEqual(await ending(), ['h1', 'active', null, 'failed'])
+    assert.equal(verbsOf(source).includes('unpause'), false)
+    await source.join()
+    const entry = {
+      serverId: server.id,
+      powerState: powerState.PAUSED,
+      hasDomain: true,
+      hasDisk: true,
+      busy: false,
+    }
+    const at = Date.now() + 60_000
+    await stage.bus.report({ version: 1, type: 'census', host: 'h1', at, servers: [entry] })
+    await stage.until(() => verbsOf(source).includes('unpause'))
+  })
 })
