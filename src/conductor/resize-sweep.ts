@@ -1,10 +1,8 @@
-import { newRequestId } from '../base/ids.ts'
-import { actionDeadline } from '../model/action.ts'
 import type { Server } from '../model/server.ts'
-import { beginAction, liveActionsOf } from '../store/actions.ts'
 import { getMigration } from '../store/server-migrations.ts'
 import { serversWithResize } from '../store/servers.ts'
 import type { ConductorContext } from './context.ts'
+import { endResize } from './end-resize.ts'
 
 const sweepEveryMs = 5000
 
@@ -29,34 +27,10 @@ export function createResizeSweep(context: ConductorContext): (now: number) => P
     dueAt = now + sweepEveryMs
     for (const server of await serversWithResize(context.store.db)) {
       if (!(await isDue(server, now))) continue
-      const begun = await context.writer.write((trx) => endResize(context, trx, server, now))
+      const stays = server.host !== server.resize!.sourceHost || server.host === server.resize!.destHost
+      const end = stays ? 'confirmResize' : 'revertResize'
+      const begun = await context.writer.write((trx) => endResize(context, trx, server, end))
       if (begun) context.wake()
     }
   }
-}
-
-async function endResize(
-  context: ConductorContext,
-  trx: Parameters<typeof beginAction>[0],
-  server: Server,
-  now: number,
-): Promise<boolean> {
-  if ((await liveActionsOf(trx, [server.id])).length > 0) return false
-  const stays = server.host !== server.resize!.sourceHost || server.host === server.resize!.destHost
-  const name = stays ? 'confirmResize' : 'revertResize'
-  const action = await beginAction(trx, {
-    serverId: server.id,
-    name,
-    requestId: newRequestId(),
-    projectId: server.projectId,
-    userId: server.userId,
-    params: {},
-    now,
-    deadline: actionDeadline(name, now, context.config.conductor),
-    change: {
-      allowed: { vm: [server.vmState], task: 'none' },
-      patch: { taskState: stays ? 'resize_confirming' : 'resize_reverting' },
-    },
-  })
-  return action !== null
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LodgeError } from '../../src/base/errors.ts'
+import { newUuid } from '../../src/base/ids.ts'
 import type { Server } from '../../src/model/server.ts'
 import type { ServerFlavor } from '../../src/model/server-spec.ts'
 import { hostsOfAllocations } from '../../src/store/allocations.ts'
 import { latestFaults } from '../../src/store/server-faults.ts'
 import { active, forcedDown, migrationStatuses, settled, sound, withFleet } from './conductor/fleet-stage.ts'
 import type { Stage } from './conductor/stage.ts'
+import { newSpec } from '../support/agent-harness.ts'
 
 /** Points between two transactions of a resize; at each the conductor dies and another takes over. */
 const crashPoints = [
@@ -19,7 +21,7 @@ const crashPoints = [
   'resize:finish:answered',
 ]
 
-describe('a resize', { timeout: 60_000 }, () => {
+describe('a resize', { timeout: 180_000 }, () => {
   it('goes to another host, waits there for its confirmation, and leaves nothing behind', async () => {
     await withFleet(2, async (stage, fleet) => {
       const before = await active(stage)
@@ -59,6 +61,54 @@ describe('a resize', { timeout: 60_000 }, () => {
       const disks = await fleet.host(before.host!).disks.describe(before.id)
       assert.equal(disks?.disks[0]!.sizeBytes, before.flavor.rootGiB * 2 ** 30)
       assert.deepEqual(await migrationStatuses(stage), ['reverted'])
+      await sound(stage)
+    })
+  })
+
+  it('is taken back by itself when the destination has lost what came', async () => {
+    await withFleet(2, async (stage, fleet) => {
+      const before = await active(stage)
+      await resize(stage, before)
+      const { host, resize: move } = await stage.server(before.id)
+      const dest = fleet.host(host!)
+      // A discard that comes late, when the revert it was of has failed already.
+      const outcome = await stage.bus.send({
+        version: 1,
+        id: 'late',
+        host: dest.name,
+        serverId: before.id,
+        verb: 'resizeDiscard',
+        params: { migrationId: move!.migrationId },
+        requestId: 'req-late',
+      })
+      assert.ok(outcome.ok)
+      await longAgo(stage, before.id)
+      await dest.leave()
+      await (await dest.join()).reconcile()
+      await stage.until(async () => (await stage.server(before.id)).vmState === 'active')
+      const after = await stage.server(before.id)
+      assert.deepEqual([after.host, after.resize, after.flavor.id], [before.host, null, '1'])
+      assert.deepEqual(await fleet.runningOn(before.id), [before.host])
+      assert.deepEqual(await hostsOfAllocations(stage.store.db, before.id), [before.host])
+      assert.deepEqual(await migrationStatuses(stage), ['reverted'])
+      await sound(stage)
+    })
+  })
+
+  it('that came to nothing leaves no disks that were on their way', async () => {
+    await withFleet(2, async (stage, fleet) => {
+      const before = await active(stage)
+      await resize(stage, before)
+      await act(stage, before, 'revertResize', 'resize_reverting')
+      const dest = fleet.hosts.find(({ name }) => name !== before.host)!
+      // As of a host that crashed in the middle of a transfer.
+      await dest.disks.expect(newSpec({ id: before.id }), newUuid(), new AbortController().signal)
+      assert.deepEqual(await dest.disks.arrivals(), [before.id])
+      await longAgo(stage, before.id)
+      await dest.leave()
+      await (await dest.join()).reconcile()
+      await stage.until(async () => (await dest.disks.arrivals()).length === 0)
+      assert.deepEqual(await fleet.runningOn(before.id), [before.host])
       await sound(stage)
     })
   })
@@ -214,6 +264,12 @@ const larger = ({ flavor }: Server): ServerFlavor => ({
   vcpus: 2,
   rootGiB: 5,
 })
+
+/** A census is not believed right after a change. */
+async function longAgo(stage: Stage, id: string): Promise<void> {
+  const then = Date.now() - 60_000
+  await stage.store.db.updateTable('servers').set({ updated_at: then }).where('id', '=', id).execute()
+}
 
 async function resize(stage: Stage, server: Server, flavor = larger(server)): Promise<void> {
   assert.ok(await stage.act(server, 'resize', { flavor }, 'resize_prep'))
