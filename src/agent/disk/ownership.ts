@@ -21,7 +21,7 @@ export interface Ownership {
 export interface OwnershipOptions {
   /** This host, as commands are addressed to it. */
   host: string
-  /** No other host sees the directories: one without a mark is this host's. */
+  /** No other host sees the directories: they are this host's whatever it is called by now. */
   alone: boolean
   /** Where directories are made before they get their place; on the same file system, and this host's alone. */
   staging: string
@@ -29,8 +29,10 @@ export interface OwnershipOptions {
 }
 
 export function createOwnership({ host, alone, staging, mode }: OwnershipOptions): Ownership {
-  const ownerOf = async (directory: string): Promise<string | undefined> =>
-    (await readOwnerMark(directory))?.host ?? (alone && existsSync(directory) ? host : undefined)
+  async function ownerOf(directory: string): Promise<string | undefined> {
+    if (alone) return existsSync(directory) ? host : undefined
+    return (await readOwnerMark(directory))?.host
+  }
 
   const ownership: Ownership = {
     isOurs: async (directory) => (await ownerOf(directory)) === host,
