@@ -168,6 +168,20 @@ export async function listMigrations(
   return (await query.execute()).map(migrationFromRow)
 }
 
+/** From which of these hosts servers were evacuated of which nobody has seen yet that they left nothing there. */
+export async function hostsOfOpenEvacuations(db: Db, hosts: readonly string[]): Promise<string[]> {
+  if (hosts.length === 0) return []
+  const rows = await db
+    .selectFrom('migrations')
+    .select('source_host')
+    .distinct()
+    .where('type', '=', 'evacuation')
+    .where('status', '=', 'done')
+    .where('source_host', 'in', hosts)
+    .execute()
+  return rows.map((row) => row.source_host ?? '')
+}
+
 const migrationFromRow = (row: Selectable<MigrationsTable>): Migration => ({
   number: row.number,
   id: row.id,

@@ -124,6 +124,19 @@ export async function getServersOfHost(db: Db, host: string): Promise<Server[]> 
   return rows.map(serverFromRow)
 }
 
+/** Which of these hosts have any server that is not deleted. */
+export async function hostsOfAnyServer(db: Db, hosts: readonly string[]): Promise<string[]> {
+  if (hosts.length === 0) return []
+  const rows = await db
+    .selectFrom('servers')
+    .select('host')
+    .distinct()
+    .where('host', 'in', hosts)
+    .where('deleted_at', 'is', null)
+    .execute()
+  return rows.map(({ host }) => host ?? '')
+}
+
 /** Servers without a task that have a resize which is neither confirmed nor reverted. */
 export async function serversWithResize(db: Db): Promise<Server[]> {
   const rows = await db

@@ -1,6 +1,7 @@
 import type { WorkedInReport } from '../../bus/bus.ts'
 import type { CensusReport } from '../../contract/report.ts'
 import type { ConductorContext } from '../context.ts'
+import { createCensusQueue } from './census-queue.ts'
 import { takeCensus } from './census.ts'
 import { noteProgress } from './migration-progress.ts'
 import { syncPower } from './power-sync.ts'
@@ -9,6 +10,18 @@ import type { Registrar } from './registrar.ts'
 /** Takes what agents report: heartbeats to the registrar, power states and censuses to be held against the store. */
 export function listenToReports(context: ConductorContext, registrar: Registrar): void {
   const { bus, log } = context
+  const censuses = createCensusQueue({
+    db: context.store.db,
+    take: (census) => takeCensus(context, census),
+    settled: async (census) => {
+      if (census.awaitsAdmission) await admit(context, census)
+    },
+    failed: logFailure,
+  })
+
+  function logFailure({ host, type }: WorkedInReport, error: unknown): void {
+    log.error({ err: error, host, type }, 'a report could not be worked in')
+  }
 
   async function take(report: WorkedInReport): Promise<void> {
     switch (report.type) {
@@ -17,9 +30,7 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
       case 'power':
         return syncPower(context, report)
       case 'census':
-        await takeCensus(context, report)
-        if (report.awaitsAdmission) await admit(context, report)
-        return
+        return censuses.add(report)
       case 'migration-progress':
         return noteProgress(context, report)
     }
@@ -28,9 +39,7 @@ export function listenToReports(context: ConductorContext, registrar: Registrar)
   // Another controller may be the one that works the report in; that the host lives, each must know.
   bus.onHeartbeat(registrar.alive)
   bus.onReport((report) => {
-    take(report).catch((error: unknown) => {
-      log.error({ err: error, host: report.host, type: report.type }, 'a report could not be worked in')
-    })
+    take(report).catch((error: unknown) => logFailure(report, error))
   })
 }
 
