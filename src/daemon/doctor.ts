@@ -10,6 +10,7 @@ import { openLibvirtHypervisor } from '../hypervisor/libvirt/libvirt-hypervisor.
 import { silentLogger } from '../base/logging.ts'
 import { systemClock } from '../base/clock.ts'
 import { isServerDomainName } from '../model/server-spec.ts'
+import type { ServerResize } from '../model/server.ts'
 import type { Store } from '../store/store.ts'
 import { openStoreReadOnly } from './open-store.ts'
 import { stateDirectory } from './state-directory.ts'
@@ -50,26 +51,36 @@ export async function examine(config: Config): Promise<Examination> {
   }
 }
 
-interface Records {
+/** What the store says of this host. */
+export interface Records {
   /** The host has ever reported itself. */
   isKnown: boolean
   /** How many servers are placed, on whichever host. */
   servers: number
   /** Servers that should have a domain and a disk on this host. */
   here: Set<string>
+  /** Servers that moved and whose former disks this host keeps until that is confirmed. */
+  kept: Set<string>
   /** Servers with an action under way; and those in ERROR, which may or may not have kept what they had. */
   undecided: Set<string>
 }
 
-function compare(
-  { here, undecided }: Records,
+/** One sentence for each domain and each directory of disks that is too many or too few by the records. */
+export function compare(
+  { here, kept, undecided }: Records,
   { domains, disks }: { domains: string[]; disks: string[] },
 ): string[] {
   const strays = (found: string[]) => found.filter((id) => !here.has(id) && !undecided.has(id))
+  // Disks that were put aside, and disks on their way, lie beside those of servers.
+  const settled = disks.flatMap((name) => {
+    const [id = '', suffix] = name.split('_')
+    if (suffix === undefined) return [name]
+    return undecided.has(id) || (suffix === 'resize' && kept.has(id)) ? [] : [name]
+  })
   const missing = (found: Set<string>) => [...here].filter((id) => !found.has(id) && !undecided.has(id))
   return [
     ...strays(domains).map((id) => `domain ${id} has no server`),
-    ...strays(disks).map((id) => `disk directory of ${id} has no server`),
+    ...strays(settled).map((id) => `disk directory of ${id} has no server`),
     ...missing(new Set(domains)).map((id) => `server ${id} has no domain`),
     ...missing(new Set(disks)).map((id) => `server ${id} has no disk`),
   ]
@@ -79,7 +90,7 @@ async function readRecords({ db }: Store, host: string): Promise<Records> {
   const known = await db.selectFrom('hosts').select('id').where('name', '=', host).executeTakeFirst()
   const placed = await db
     .selectFrom('servers')
-    .select(['id', 'host', 'vm_state'])
+    .select(['id', 'host', 'vm_state', 'resize_json'])
     .where('deleted_at', 'is', null)
     .where('host', 'is not', null)
     .where('vm_state', '!=', 'building')
@@ -91,12 +102,16 @@ async function readRecords({ db }: Store, host: string): Promise<Records> {
     isKnown: known !== undefined,
     servers: sound.length,
     here: new Set(sound.filter((row) => row.host === host).map((row) => row.id)),
+    kept: new Set(placed.filter((row) => keepsAside(row.resize_json, host)).map((row) => row.id)),
     undecided: new Set([...busy.map((row) => row.server_id), ...failed.map((row) => row.id)]),
   }
 }
 
 /** In a directory that other hosts see, those alone that are this host's. */
-async function diskDirectories(config: Config, host: string): Promise<string[]> {
+async const keepsAside = (resize: string | null, host: string): boolean =>
+  resize !== null && (JSON.parse(resize) as ServerResize).sourceHost === host
+
+function diskDirectories(config: Config, host: string): Promise<string[]> {
   const path = join(disksOf(config), 'servers')
   if (!existsSync(path)) return []
   const names = readdirSync(path)
