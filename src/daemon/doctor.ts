@@ -107,11 +107,11 @@ async function readRecords({ db }: Store, host: string): Promise<Records> {
   }
 }
 
-/** In a directory that other hosts see, those alone that are this host's. */
-async const keepsAside = (resize: string | null, host: string): boolean =>
+const keepsAside = (resize: string | null, host: string): boolean =>
   resize !== null && (JSON.parse(resize) as ServerResize).sourceHost === host
 
-function diskDirectories(config: Config, host: string): Promise<string[]> {
+/** In a directory that other hosts see, those alone that are this host's. */
+async function diskDirectories(config: Config, host: string): Promise<string[]> {
   const path = join(disksOf(config), 'servers')
   if (!existsSync(path)) return []
   const names = readdirSync(path)
