@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import {
   controllerCredentials,
@@ -8,7 +8,8 @@ import {
   systemAccount,
   type FleetKeys,
 } from '../bus/nats-keys.ts'
-import { LodgeError } from '../base/errors.ts'
+import { LodgeError, messageOf } from '../base/errors.ts'
+import { makeDirectory } from '../base/make-directory.ts'
 
 /** The fleet's keys on a controller's disk: `<state>/fleet`. Controllers of one fleet have copies of one directory. */
 export interface FleetFiles {
@@ -45,7 +46,11 @@ export const fleetFiles = (stateDirectory: string): FleetFiles => {
  */
 export async function initFleet(stateDirectory: string, server: ServerSettings): Promise<FleetFiles> {
   const files = fleetFiles(stateDirectory)
-  mkdirSync(files.directory, { recursive: true, mode: 0o700 })
+  try {
+    makeDirectory(files.directory, 0o700)
+  } catch (cause) {
+    throw new LodgeError('badRequest', `Cannot make ${files.directory}: ${messageOf(cause)}`, { cause })
+  }
   const keys = await completeKeys(files.keys)
   if (!existsSync(files.credentials))
     writeWhole(files.credentials, await controllerCredentials(keys.accountSeed))

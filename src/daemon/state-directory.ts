@@ -1,6 +1,7 @@
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LodgeError, messageOf } from '../base/errors.ts'
+import { makeDirectory } from '../base/make-directory.ts'
 
 /** Where things lie in the state directory. */
 export interface StateDirectory {
@@ -46,7 +47,7 @@ export function makeStateDirectory(state: StateDirectory): void {
       [state.agent, 0o711],
       [state.images, 0o700],
     ] as const) {
-      mkdirSync(path, { recursive: true })
+      makeDirectory(path)
       chmodSync(path, mode)
     }
   } catch (error) {
