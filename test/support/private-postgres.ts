@@ -20,8 +20,8 @@ export interface PrivatePostgres {
   readonly pid: number | undefined
   /** The directory of its socket, which only its own user and root may reach. */
   readonly directory: string
-  /** Makes an empty database and returns its URL. */
-  database(): Promise<string>
+  /** Makes an empty database, or a copy of the one at `template`, which nobody may be using; returns its URL. */
+  database(template?: string): Promise<string>
   /** Runs a statement as the superuser. */
   run(statement: string): Promise<Record<string, unknown>[]>
   /** Kills the server with SIGKILL, and returns when it is gone; its files stay for `start`. */
@@ -127,9 +127,10 @@ export async function startPrivatePostgres(options: PrivatePostgresOptions = {})
     directory,
     run,
     start,
-    database: async () => {
+    database: async (template) => {
       const name = `lodge_${randomUUID().replaceAll('-', '')}`
-      await run(`create database ${name}`)
+      const copied = template === undefined ? '' : ` template ${new URL(template).pathname.slice(1)}`
+      await run(`create database ${name}${copied}`)
       return `postgres://lodge@127.0.0.1:${port}/${name}`
     },
     kill9: () => end('SIGKILL'),

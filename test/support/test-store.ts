@@ -12,11 +12,21 @@ import { startPrivatePostgres, type PrivatePostgres } from './private-postgres.t
 export async function openTestStore(path: string): Promise<Store> {
   if (!onPostgres()) return openSqliteStore({ path })
   server ??= startPrivatePostgres()
-  const url = await (await server).database()
+  const postgres = await server
+  template ??= makeTemplate(postgres)
+  const url = await postgres.database(await template)
   return openPostgresStore({ url, log: silentLogger(), connections: 6 })
+}
+
+/** A database with all tables: a copy of it is made in a third of the time that the migrations take. */
+async function makeTemplate(postgres: PrivatePostgres): Promise<string> {
+  const url = await postgres.database()
+  await (await openPostgresStore({ url, log: silentLogger() })).close()
+  return url
 }
 
 /** Whether this process tests over PostgreSQL. */
 export const onPostgres = (): boolean => env['LODGE_TEST_STORE'] === 'postgres'
 
 let server: Promise<PrivatePostgres> | undefined
+let template: Promise<string> | undefined
