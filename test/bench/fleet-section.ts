@@ -39,8 +39,9 @@ async function fleetOf(hosts: number): Promise<Row[]> {
     const start = await measureStart(fleet, hosts)
     const template = await prepareLoad(fleet.api)
     await createMany(fleet.api, template, 100)
-    const idle = await over(fleet, idleMilliseconds, () => delay(idleMilliseconds))
-    const milliseconds = await timed(() => createMany(fleet.api, template, servers))
+    const { shares: idle } = await over(fleet, () => delay(idleMilliseconds))
+    const load = await over(fleet, () => createMany(fleet.api, template, servers))
+    const forEach = (part: Part): number => load.spent[part] / servers
     const lists = await measureLists(fleet.api, hosts)
     const memory = {
       controller: memoryMiB(fleet.pids.controller!),
@@ -54,19 +55,23 @@ async function fleetOf(hosts: number): Promise<Row[]> {
       row('the same: the agents, all in one process', idle.agents, '%'),
       row(
         `servers to ACTIVE among ${among}`,
-        (servers / milliseconds) * 1000,
+        (servers / load.milliseconds) * 1000,
         '/s',
         { kind: 'at least', value: 100 },
         servers,
       ),
+      row("the same: processor's time for each, controller", forEach('controller'), 'ms', null, servers),
+      row('the same: nats-server', forEach('nats'), 'ms', null, servers),
+      row('the same: PostgreSQL', forEach('postgres'), 'ms', null, servers),
+      row('the same: the agents', forEach('agents'), 'ms', null, servers),
       row(`start of ${among}, until all are up`, start.milliseconds, 'ms'),
       row('the same, of it in the controller', start.controller, 'ms'),
       row('the same, of it in the agents', start.agents, 'ms'),
       row(`memory of the controller with ${among}`, memory.controller, 'MiB'),
       row('memory of a simulated host', memory.agents / hosts, 'MiB'),
-      row(`GET os-hypervisors/detail?limit=${pageSize} of ${among}`, lists.page, 'ms', undefined, 10),
-      row(`GET os-hypervisors/detail, ${among} by pages`, lists.pages, 'ms', undefined, 3),
-      row(`GET os-services, ${among}`, lists.services, 'ms', undefined, 5),
+      row(`GET os-hypervisors/detail?limit=${pageSize} of ${among}`, lists.page, 'ms', null, 10),
+      row(`GET os-hypervisors/detail, ${among} by pages`, lists.pages, 'ms', null, 3),
+      row(`GET os-services, ${among}`, lists.services, 'ms', null, 5),
       row(`restart of the controller of ${among}, until its API answers`, again.answers, 'ms'),
       row('the same, until a server that was asked for then is ACTIVE', again.active, 'ms'),
     ]
@@ -85,7 +90,8 @@ async function measureStart(fleet: FleetProcesses, hosts: number) {
   const milliseconds = await timed(async () => {
     const started = fleet.startAgents()
     started.catch(() => {})
-    await until(`${hosts} hosts to be up`, upWithinMs, async () => (await countUp(fleet.api)) === hosts, 250)
+    // Not too often: the answer names every host.
+    await until(`${hosts} hosts to be up`, upWithinMs, async () => (await countUp(fleet.api)) === hosts, 500)
     await started
   })
   return {
@@ -100,28 +106,26 @@ async function countUp(api: OpenStackApi): Promise<number> {
   return body.services.filter(({ state }: { state: string }) => state === 'up').length
 }
 
-/** Shares of one core that the parts take while `work` is done, in percent. */
-async function over(
-  { pids, nats, postgres }: FleetProcesses,
-  milliseconds: number,
-  work: () => Promise<void>,
-) {
-  const now = () => ({
+type Part = 'controller' | 'agents' | 'nats' | 'postgres'
+
+/** What the parts take of the processor while `work` is done: milliseconds, and percent of one core. */
+async function over({ pids, nats, postgres }: FleetProcesses, work: () => Promise<void>) {
+  const now = (): Record<Part, number> => ({
     controller: processorTime(pids.controller!),
     agents: processorTime(pids.agents!),
     nats: processorTime(nats.pid!),
     postgres: processorTimeOfFamily(postgres.pid!),
   })
   const before = now()
-  await work()
+  const milliseconds = await timed(work)
   const after = now()
-  const share = (part: keyof typeof before): number => ((after[part] - before[part]) / milliseconds) * 100
-  return {
-    controller: share('controller'),
-    agents: share('agents'),
-    nats: share('nats'),
-    postgres: share('postgres'),
+  const spent = { ...after }
+  const shares = { ...after }
+  for (const part of Object.keys(after) as Part[]) {
+    spent[part] = after[part] - before[part]
+    shares[part] = (spent[part] / milliseconds) * 100
   }
+  return { milliseconds, spent, shares }
 }
 
 /** Medians of a page, of all pages one after another, and of the services, which Nova's API does not page. */
