@@ -67,7 +67,10 @@ export interface CommandTable {
     params: MigrationParams & { target: MigrationTarget; sharedStorage: boolean }
     result: object
   }
-  /** Ends the move that is under way, or about to begin. The guest stays, unless it has gone already. */
+  /**
+   * Ends the move that is under way, or about to begin, on a host that is its source or its destination. The guest stays,
+   * unless it has gone already.
+   */
   migrateAbort: {
     params: MigrationParams
     /** What the guest does here now; null: it has gone. Older agents do not say. */

@@ -48,7 +48,7 @@ export interface FaultLab {
   freeze(service: LabService): void
   /** Lets that service, or all, go on. */
   thaw(service?: LabService): void
-  /** Everything that does not agree about where the server is; none when all is well. */
+  /** Everything that does not agree about where the server is, and hosts that are not up; none when all is well. */
   disagreements(id: string): Promise<string[]>
   stop(): Promise<void>
 }
@@ -162,12 +162,14 @@ function parts(
         found.push(`${host.name} has it ${domain ?? 'not'}; the server is ${vmState} on ${home}`)
       if (existsSync(directoryOf(host, id)) !== (host.name === home))
         found.push(`${host.name} has ${host.name === home ? 'no' : 'a'} disk of it`)
-      const disks = join(host.directory, 'lib/lodge/agent')
-      const staged = readdirSync(join(disks, 'staging')).filter((name) => name !== 'direct-io')
+      const staged = readdirSync(join(host.directory, 'lib/lodge/agent/staging'))
       if (staged.length > 0) found.push(`${host.name} has ${staged.join()} left in staging`)
     }
     if ((power === powerState.RUNNING) !== (vmState === 'active'))
       found.push(`${vmState} with power state ${power}`)
+    const { hypervisors } = (await ask('GET', '/os-hypervisors')).body
+    for (const { hypervisor_hostname: name, state } of hypervisors)
+      if (state !== 'up') found.push(`${name} is ${state}`)
     return [...found, ...(await findViolations(db, Date.now()))]
   }
 

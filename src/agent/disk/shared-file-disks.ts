@@ -1,4 +1,4 @@
-import { access, constants, copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, constants, copyFile, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { LodgeError } from '../../base/errors.ts'
 import type { PlannedDisk } from './disk-plan.ts'
@@ -27,7 +27,8 @@ export interface SharedFileDisksOptions {
 /** Disks as files on storage that other hosts see as well, such as NFS; who owns them says a file beside them. */
 export function createSharedFileDisks(options: SharedFileDisksOptions): SharedDisks {
   const { host, directoryOf, ownership } = options
-  const probePath = (name: string): string => join(options.directory, `probe-${checkedStagingName(name)}`)
+  const probePath = (name: string): string =>
+    join(options.directory, `${probePrefix}${checkedStagingName(name)}`)
 
   return {
     shared: options.shared,
@@ -35,6 +36,7 @@ export function createSharedFileDisks(options: SharedFileDisksOptions): SharedDi
     async leaveProbe(name) {
       const path = probePath(name)
       await mkdir(dirname(path), { recursive: true })
+      await removeOldProbes(options.directory)
       await writeFile(path, '', { mode: 0o600 })
       return path
     },
@@ -90,6 +92,20 @@ export function createSharedFileDisks(options: SharedFileDisksOptions): SharedDi
     },
   }
 }
+
+/** Whoever left it has been answered, or never will be. */
+const probeAgeMs = 600_000
+
+/** Those of moves that ended before they came to removing it, such as by a crash of the host. */
+async function removeOldProbes(directory: string): Promise<void> {
+  for (const name of (await readdir(directory)).filter((one) => one.startsWith(probePrefix))) {
+    const path = join(directory, name)
+    const found = await stat(path).catch(() => undefined) // another host may be at it
+    if (found && Date.now() - found.mtimeMs > probeAgeMs) await rm(path, { force: true })
+  }
+}
+
+const probePrefix = 'probe-'
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(

@@ -1,6 +1,6 @@
 import { LodgeError } from '../../base/errors.ts'
 import { isKind } from './domain-power.ts'
-import { migrationJob, migrationOver } from './migration-parts.ts'
+import { migrationJob, migrationOver, removeProbe } from './migration-parts.ts'
 import type { PowerState } from '../../model/server-state.ts'
 import type { VerbContext, VerbRun } from './verb.ts'
 
@@ -11,6 +11,7 @@ export const migrateAbort: VerbRun<'migrateAbort'> = async (context, { serverId,
   const { hypervisor } = context
   // A move that has not begun yet will find it.
   context.migrations.noteMigration(params.migrationId, { aborted: true })
+  await removeProbe(context, params.migrationId)
   if (!(await migrationJob(context, serverId))) return { result: await guestOf(context, serverId) }
   try {
     await hypervisor.abortJob(serverId)

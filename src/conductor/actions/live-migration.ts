@@ -89,6 +89,13 @@ const checkDestination: Step = {
     params: { migrationId: await needMigration(scene), spec: await specOf(scene) },
   }),
   leave: async (_trx, _scene, result) => ({ progress: { probe: result as MigrationProbe } }),
+  undo: {
+    // Later the undo of the preparation does it.
+    command: async (scene) =>
+      scene.action.step < steps.indexOf(prepare)
+        ? { host: destOf(scene), verb: 'migrateAbort', params: { migrationId: migrationIdOf(scene) } }
+        : null,
+  },
 }
 
 const checkSource: Step = {

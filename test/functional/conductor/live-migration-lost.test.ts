@@ -75,6 +75,13 @@ describe('a live migration that fails', { timeout: 60_000 }, () => {
     assert.equal(verbsOf(source).includes('unpause'), false)
   })
 
+  it('lets the destination forget it when it ends before anything was prepared', async () => {
+    source.fault = ({ verb }) => (verb === 'migrateCheckSource' ? aFault('never') : undefined)
+    await begin()
+    assert.deepEqual(await ending(), ['h1', 'active', null, 'error'])
+    assert.deepEqual(verbsOf(dest), ['migrateCheckDestination', 'migrateAbort'])
+  })
+
   it('lets a guest that was halted run on when the destination does not have it', async () => {
     breaksWith(powerState.PAUSED, null)
     await begin()
