@@ -14,7 +14,9 @@ import { createMany, prepareLoad } from './server-load.ts'
 
 /** Three intervals of the agents' reports, and one of the controller's writes of what hosts say. */
 const idleMilliseconds = 60_000
-const servers = 2000
+const serversAtMost = 2000
+/** So that all have room. */
+const serversForEachHost = 20
 const pageSize = 1000
 const upWithinMs = 300_000
 
@@ -38,7 +40,8 @@ async function fleetOf(hosts: number): Promise<Row[]> {
   try {
     const start = await measureStart(fleet, hosts)
     const template = await prepareLoad(fleet.api)
-    await createMany(fleet.api, template, 100)
+    const servers = Math.min(serversAtMost, hosts * serversForEachHost)
+    await createMany(fleet.api, template, Math.ceil(servers / 20))
     const { shares: idle } = await over(fleet, () => delay(idleMilliseconds))
     const load = await over(fleet, () => createMany(fleet.api, template, servers))
     const forEach = (part: Part): number => load.spent[part] / servers
