@@ -43,6 +43,7 @@ const sentences: Record<Verb, (host: string) => string> = {
   resizeFinish: (host) => `Host ${host} could not take the server over.`,
   resizeDiscard: (host) => `Host ${host} could not remove what had come of the server.`,
   resizeReturn: (host) => `Host ${host} could not take the server back.`,
+  resizeVerify: (host) => `Host ${host} could not find out whether the server has come.`,
   resizeForget: (host) => `Host ${host} could not remove the server's former disks.`,
   snapshot: (host) => `Host ${host} could not make an image of the server.`,
   migrateCheckDestination: (host) => `Host ${host} cannot take the server.`,

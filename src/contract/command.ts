@@ -47,6 +47,8 @@ export interface CommandTable {
   resizeDiscard: { params: { migrationId: string }; result: object }
   /** At the source: the disks that were put aside are the server's again. Starts it where asked. */
   resizeReturn: { params: { spec: ServerSpec; start: boolean }; result: ServerResult }
+  /** At the destination, before the source lets go: is what came still here? @throws notFound when it is not */
+  resizeVerify: { params: object; result: object }
   /** At the source: removes the disks that were put aside. */
   resizeForget: { params: object; result: object }
   snapshot: { params: { imageId: string; diskFormat: 'qcow2' | 'raw' }; result: SnapshotResult }

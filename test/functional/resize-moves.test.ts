@@ -82,6 +82,13 @@ describe('a resize', { timeout: 180_000 }, () => {
         requestId: 'req-late',
       })
       assert.ok(outcome.ok)
+      // The only disks that are left must not be let go.
+      await act(stage, before, 'confirmResize', 'resize_confirming')
+      assert.equal((await stage.server(before.id)).vmState, 'resized')
+      assert.match(
+        (await latestFaults(stage.store.db, [before.id])).get(before.id)!.message,
+        /does not have the disks/,
+      )
       await longAgo(stage, before.id)
       await dest.leave()
       await (await dest.join()).reconcile()

@@ -15,6 +15,7 @@ import { reboot } from './reboot.ts'
 import { resizeDiscard } from './resize-discard.ts'
 import { resizeFinish } from './resize-finish.ts'
 import { resizeForget } from './resize-forget.ts'
+import { resizeVerify } from './resize-verify.ts'
 import { resizePrepare } from './resize-prepare.ts'
 import { resizeReturn } from './resize-return.ts'
 import { resizeSend } from './resize-send.ts'
@@ -54,6 +55,7 @@ const verbs: { [V in Verb]: VerbRun<V> } = {
   resizeDiscard,
   resizeReturn,
   resizeForget,
+  resizeVerify,
 }
 
 export const isVerb = (name: string): name is Verb => Object.hasOwn(verbs, name)

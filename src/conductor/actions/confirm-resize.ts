@@ -7,10 +7,10 @@ import { enterWith, settle } from '../server-change.ts'
 import type { ActionDefinition, ActionScene, Step } from '../step.ts'
 import { back, giveBack } from './resize-claim.ts'
 
-/** The source lets go of what it kept. Where it is down its census removes that later. */
-const forget: Step = {
-  name: 'forget',
-  event: 'compute_confirm_resize',
+/** A destination that has let go of it after all, or is not to be asked, must not cost the copy at the source. */
+const verify: Step = {
+  name: 'verify',
+  event: null,
   enter: async (trx, scene) => {
     const { migrationId } = resizeOf(scene)
     const entered = await enterWith(trx, scene, {})
@@ -20,6 +20,17 @@ const forget: Step = {
       ])
     return entered
   },
+  command: async (scene) => {
+    const { sourceHost, destHost } = resizeOf(scene)
+    return sourceHost === destHost ? null : { host: destHost, verb: 'resizeVerify', params: {} }
+  },
+}
+
+/** The source lets go of what it kept. Where it is down its census removes that later. */
+const forget: Step = {
+  name: 'forget',
+  event: 'compute_confirm_resize',
+  enter: (trx, scene) => enterWith(trx, scene, {}),
   command: async (scene) => {
     const { sourceHost, destHost } = resizeOf(scene)
     return { host: sourceHost, verb: sourceHost === destHost ? 'resizeForget' : 'destroy', params: {} }
@@ -41,11 +52,11 @@ const forget: Step = {
   },
 }
 
-/** VERIFY_RESIZE → ACTIVE, or SHUTOFF for a guest that is off. A failure leaves it to be confirmed again. */
+/** VERIFY_RESIZE → ACTIVE, or SHUTOFF for a guest that is off. A failure leaves it to be confirmed again, or taken back. */
 export const confirmResizeAction: ActionDefinition = {
   name: 'confirmResize',
   tasks: ['resize_confirming'],
-  steps: [forget],
+  steps: [verify, forget],
   failed: () => ({}),
   abandoned: async (trx, scene) => {
     const { resize } = scene.server

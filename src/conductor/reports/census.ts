@@ -82,7 +82,8 @@ async function mend(
     })
     return
   }
-  if (server.vmState !== 'error' && !isFresh) await markLost(context, report, server)
+  if (isFresh || (await takeBack(context, report, server))) return
+  if (server.vmState !== 'error') await markLost(context, report, server)
 }
 
 /** The power state is as noted, and as the server's state wants it. */
@@ -92,7 +93,6 @@ const isInOrder = (server: Server, seen: PowerState): boolean =>
 async function markLost(context: ConductorContext, report: CensusReport, server: Server): Promise<void> {
   const seen = await powerNow(context, { host: report.host, serverId: server.id })
   if (seen !== powerState.NOSTATE) return
-  if (await takeBack(context, report, server)) return
   const now = context.clock.now()
   await context.writer.write(async (trx) => {
     if ((await liveActionsOf(trx, [server.id])).length > 0) return
@@ -109,10 +109,15 @@ async function markLost(context: ConductorContext, report: CensusReport, server:
   })
 }
 
-/** The former host has kept its disks. What was taken back too late, after its action had failed, comes to this. */
+/**
+ * A server that has moved here from a host that has kept its disks goes back to them. What was taken back too late, after
+ * its action had failed, comes to this.
+ */
 async function takeBack(context: ConductorContext, report: CensusReport, server: Server): Promise<boolean> {
   const { resize } = server
-  if (server.vmState !== 'resized' || !resize || resize.sourceHost === report.host) return false
+  if (!resize || resize.destHost !== report.host || resize.sourceHost === report.host) return false
+  const seen = await powerNow(context, { host: report.host, serverId: server.id })
+  if (seen !== powerState.NOSTATE) return true
   const facts = { server: server.id, host: report.host, source: resize.sourceHost }
   context.log.warn(facts, 'a server that was moved is not where it was moved to: taking it back')
   await context.writer.write((trx) => endResize(context, trx, server, 'revertResize'))
