@@ -44,9 +44,9 @@ async function goRound(guest: MovingGuest, times: number, say: (what: string) =>
     assert.equal((await guest.migration()).status, 'completed')
     halts.push(await downtimeOf(guest))
     await guest.countsOn()
-    heard.more(await log.readFile('utf8'))
+    // A line that was begun here may end there.
+    heard.more((await log.readFile('utf8')) + (await readFile(logOf(guest), 'utf8')))
     await log.close()
-    heard.more(await readFile(logOf(guest), 'utf8'))
   }
   say(`${times} hops: ${summary(took)} each, the guest halted for ${summary(halts)}`)
 }

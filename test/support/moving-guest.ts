@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ReadStream } from 'node:tty'
 import { setTimeout as delay } from 'node:timers/promises'
+import { LodgeError, messageOf } from '../../src/base/errors.ts'
 import { findViolations } from '../../src/conductor/invariants.ts'
 import type { Lab } from '../../src/lab/lab.ts'
 import { startLab } from '../../src/lab/start-lab.ts'
@@ -198,15 +199,16 @@ async function makeGuest(
     count,
     async countsOn() {
       const before = await count()
-      return until(
-        `the guest to count beyond ${before}`,
-        60_000,
-        async () => {
-          const now = await count()
-          return now > before ? now : undefined
-        },
-        50,
-      )
+      const more = async (): Promise<number | undefined> => {
+        const now = await count()
+        return now > before ? now : undefined
+      }
+      try {
+        return await until(`the guest to count beyond ${before}`, 60_000, more, 50)
+      } catch (cause) {
+        const said = (await consoleOf(server)).slice(-3000)
+        throw new LodgeError('timeout', `${messageOf(cause)}; it said last: ${said}`, { cause })
+      }
     },
     async writes(mebibytes) {
       if (mebibytes === false) return type('kill $!')
