@@ -89,7 +89,14 @@ export interface CommandTable {
     }
   }
   /** Removes what is left of a server whose guest runs elsewhere. */
-  migrateFinishSource: { params: MigrationParams & { sharedStorage: boolean }; result: object }
+  migrateFinishSource: {
+    params: MigrationParams & {
+      sharedStorage: boolean
+      /** The host whose the guest is now, and shared disks with it. */
+      to?: string
+    }
+    result: object
+  }
   /** Removes what was made for a guest that did not come; says where the guest is if it did. */
   migrateRollbackDestination: {
     params: MigrationParams & {

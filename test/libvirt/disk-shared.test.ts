@@ -174,6 +174,15 @@ test('a guest that comes alive takes the disks with it', async () => {
   assert.deepEqual([await a.describe(spec.id), await b.describe(spec.id)], [undefined, there])
 })
 
+test('a guest that has left gives the disks to where it is, should that host not say so', async () => {
+  const spec = newSpec()
+  const there = await a.prepare(spec)
+  await b.give(spec.id, 'b')
+  assert.deepEqual(await a.describe(spec.id), there, 'they are not its to give')
+  await a.give(spec.id, 'b')
+  assert.deepEqual([await a.describe(spec.id), await b.describe(spec.id)], [undefined, there])
+})
+
 test('a cold migration hands the disks over as they are, and takes them back', async () => {
   const spec = newSpec()
   await a.prepare(spec)

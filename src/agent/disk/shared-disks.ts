@@ -21,6 +21,8 @@ export interface SharedDisks {
   expectGuest(spec: ServerSpec, signal?: AbortSignal): Promise<ServerDisks>
   /** The disks are this host's from now on: its guest runs on them. Without disks here nothing happens. */
   take(serverId: string): Promise<void>
+  /** The disks, if they are this host's, are another's from now on: its guest has gone there. */
+  give(serverId: string, to: string): Promise<void>
   /** Of these servers those whose disks are here and belong to another host. */
   lost(serverIds: readonly string[]): Promise<string[]>
   /** Whether what another host has made ready for that migration is seen from here. */

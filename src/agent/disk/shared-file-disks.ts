@@ -60,6 +60,11 @@ export function createSharedFileDisks(options: SharedFileDisksOptions): SharedDi
       if (await ownership.otherOwner(directory)) await writeOwnerMark(directory, { host })
     },
 
+    async give(serverId, to) {
+      const directory = directoryOf(serverId)
+      if (await ownership.isOurs(directory)) await writeOwnerMark(directory, { host: to })
+    },
+
     async lost(serverIds) {
       const owners = await Promise.all(serverIds.map((id) => ownership.otherOwner(directoryOf(id))))
       return serverIds.filter((_, index) => owners[index] !== undefined)

@@ -28,6 +28,10 @@ export function createSharedSimulatedDisks(
       const server = servers.get(serverId)
       if (server) server.mark = { host }
     },
+    async give(serverId, to) {
+      const server = servers.get(serverId)
+      if (server?.mark.host === host) server.mark = { host: to }
+    },
     lost: async (serverIds) =>
       serverIds.filter((id) => servers.has(id) && servers.get(id)!.mark.host !== host),
     seesArrival: async (serverId, migrationId) => incoming.get(serverId)?.migrationId === migrationId,

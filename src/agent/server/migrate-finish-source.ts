@@ -5,8 +5,11 @@ import type { VerbContext, VerbRun } from './verb.ts'
 
 /** The guest runs elsewhere: what is left of it here goes. Disks that both hosts see stay. */
 export const migrateFinishSource: VerbRun<'migrateFinishSource'> = async (context, { serverId, params }) => {
-  if (params.sharedStorage) await removeDomain(context, serverId)
-  else await removeServer(context, serverId)
+  if (params.sharedStorage) {
+    await removeDomain(context, serverId)
+    // Unless the other host has taken them, as it does when it finds the guest there.
+    if (params.to !== undefined) await context.disks.give(serverId, params.to)
+  } else await removeServer(context, serverId)
   return { result: {}, change: 'remove' }
 }
 

@@ -111,7 +111,11 @@ const checkSource: Step = {
         return {
           host: source,
           verb: 'migrateFinishSource',
-          params: { migrationId: migrationIdOf(scene), sharedStorage: needsOf(scene).sharedStorage },
+          params: {
+            migrationId: migrationIdOf(scene),
+            sharedStorage: needsOf(scene).sharedStorage,
+            to: destOf(scene),
+          },
         }
       // A destination that was said to be off has no word.
       const isElsewhere = atDest === undefined && !scene.context.hosts.isForcedDown(destOf(scene))
@@ -233,7 +237,11 @@ const finishSource: Step = {
   command: async (scene) => ({
     host: String(scene.action.progress['source']),
     verb: 'migrateFinishSource',
-    params: { migrationId: migrationIdOf(scene), sharedStorage: needsOf(scene).sharedStorage },
+    params: {
+      migrationId: migrationIdOf(scene),
+      sharedStorage: needsOf(scene).sharedStorage,
+      to: destOf(scene),
+    },
   }),
   hostDown: 'skip',
   faults: 'skip',
