@@ -4,6 +4,7 @@ import { findViolations } from '../../src/conductor/invariants.ts'
 import { setMaintenance } from '../../src/store/drains.ts'
 import { getServersOfHost } from '../../src/store/servers.ts'
 import { startFleet } from '../support/fleet.ts'
+import { until } from '../support/until.ts'
 import { openStage } from './conductor/stage.ts'
 
 describe('a drain', { timeout: 60_000 }, () => {
@@ -25,7 +26,8 @@ describe('a drain', { timeout: 60_000 }, () => {
       await stage.act(there[0]!, 'stop', {}, 'powering-off')
       await stage.conductor().idle()
       await stage.store.transaction((trx) => setMaintenance(trx, host, true, Date.now()))
-      await stage.until(async () => (await getServersOfHost(stage.store.db, host)).length < there.length)
+      const left = async (): Promise<number> => (await getServersOfHost(stage.store.db, host)).length
+      await until('the first to have left', 20_000, async () => (await left()) < there.length, 5)
       await stage.conductor().stop()
       await stage.startConductor()
       const end = Date.now() + 30_000
