@@ -20,7 +20,7 @@ const suites: Record<string, Suite> = {
   libvirt: { minutes: 12, concurrency: 1 },
   lab: { minutes: 25, concurrency: 1 },
   conformance: { minutes: 20, concurrency: 1 },
-  faults: { minutes: 40, concurrency: 1 },
+  faults: { minutes: 120, concurrency: 1 },
 }
 
 const root = join(import.meta.dirname, '..')
