@@ -6,7 +6,7 @@ import { initial } from './migrations/0001-initial.ts'
 import { fleet } from './migrations/0002-fleet.ts'
 import { lookups } from './migrations/0003-lookups.ts'
 import { agentKeys } from './migrations/0004-agent-keys.ts'
-import { quotaUsage } from './migrations/0004-quota-usage.ts'
+import { quotaUsage } from './migrations/0005-quota-usage.ts'
 import { flavorNumbers } from './migrations/0005-flavor-numbers.ts'
 import type { Schema } from './schema.ts'
 
@@ -19,7 +19,7 @@ const migrations: Record<string, (flavor: SqlFlavor) => Migration> = {
   '0002-fleet': fleet,
   '0003-lookups': lookups,
   '0004-agent-keys': agentKeys,
-  '0004-quota-usage': quotaUsage,
+  '0005-quota-usage': quotaUsage,
   '0005-flavor-numbers': flavorNumbers,
 }
 
