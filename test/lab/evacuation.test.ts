@@ -1,7 +1,7 @@
 /** A host of a lab dies with servers on it: they come to life elsewhere, and nothing runs twice when it is back. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -55,6 +55,27 @@ describe('evacuation in a lab, each host with disks of its own', { timeout: 500_
     const { twins, looks } = await stopWatching()
     assert.deepEqual(twins, [])
     assert.ok(looks > 5)
+    assert.deepEqual(await violations(lab), [])
+  })
+
+  it('cannot end the guests of a host that only lost its link, but does once that is heard again', async () => {
+    const id = ids[0]!
+    const { host: name } = await servers.show(id)
+    const cut = lab.hosts.find((host) => host.name === name)!
+    const disk = join(cut.directory, 'lib/lodge/agent/servers', id)
+    await cut.cut()
+    await servers.forceDown(name, true)
+    await servers.act(id, { evacuate: {} })
+    const home = await servers.reach(id, 'ACTIVE', (host) => host !== name)
+    assert.deepEqual(await servers.runningOn(id), [name, home].sort())
+
+    await cut.mend()
+    await until('the old guest to be gone', 90_000, async () => {
+      const running = await servers.runningOn(id)
+      return running.length === 1 && running[0] === home && !existsSync(disk)
+    })
+    await until('the evacuation to be complete', 30_000, () => evacuationsAre(servers, 'completed'))
+    await servers.forceDown(name, false)
     assert.deepEqual(await violations(lab), [])
   })
 })
