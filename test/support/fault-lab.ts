@@ -141,6 +141,12 @@ function parts(
   const migration = async (serverId: string): Promise<Migration | undefined> =>
     (await listMigrations(db, { serverId }, { limit: 1 }))[0]
 
+  async function downHosts(): Promise<string[]> {
+    const { hypervisors } = (await ask('GET', '/os-hypervisors')).body
+    const down = hypervisors.filter(({ state }: { state: string }) => state !== 'up')
+    return down.map((one: { hypervisor_hostname: string }) => one.hypervisor_hostname)
+  }
+
   async function disagreements(id: string): Promise<string[]> {
     const { host: home, vmState, taskState, powerState: power } = await server(id)
     const found: string[] = []
@@ -167,9 +173,7 @@ function parts(
     }
     if ((power === powerState.RUNNING) !== (vmState === 'active'))
       found.push(`${vmState} with power state ${power}`)
-    const { hypervisors } = (await ask('GET', '/os-hypervisors')).body
-    for (const { hypervisor_hostname: name, state } of hypervisors)
-      if (state !== 'up') found.push(`${name} is ${state}`)
+    for (const name of await downHosts()) found.push(`${name} is down`)
     return [...found, ...(await findViolations(db, Date.now()))]
   }
 
@@ -177,6 +181,7 @@ function parts(
     lab,
     hosts,
     async create(name, { booted }) {
+      await until('all hosts', 60_000, async () => (await downHosts()).length === 0)
       const body = {
         server: { name, ...things, networks: 'none', availability_zone: `nova:${hosts[0].name}` },
       }
