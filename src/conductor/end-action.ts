@@ -1,6 +1,7 @@
 import type { Fault } from '../contract/command.ts'
 import type { PowerState } from '../model/server-state.ts'
-import { finishAction, finishSteps } from '../store/actions.ts'
+import { finishSteps } from '../store/action-steps.ts'
+import { finishAction } from '../store/actions.ts'
 import { insertFault } from '../store/server-faults.ts'
 import type { Db } from '../store/store.ts'
 import { definitionOf } from './actions/action-table.ts'

@@ -5,14 +5,14 @@ import type {
   ActionName,
   ActionParams,
   ActionState,
-  ActionStep,
   ConductedAction,
   RecordedAction,
 } from '../model/action.ts'
 import type { AllowedStates } from '../model/allowed-states.ts'
 import type { TaskState } from '../model/server-state.ts'
+import { finishSteps, insertStep } from './action-steps.ts'
 import { locksRows } from './row-locks.ts'
-import type { ActionsTable, ActionStepsTable, Schema } from './schema.ts'
+import type { ActionsTable, Schema } from './schema.ts'
 import { compareAndSetTask, type ServerPatch } from './servers.ts'
 import type { Db } from './store.ts'
 
@@ -204,45 +204,6 @@ export async function finishAction(
   return result.numUpdatedRows > 0n
 }
 
-/** Begins a step's run as the API shows it. */
-export async function insertStep(
-  trx: Db,
-  step: { actionId: string; event: string; host: string | null; now: number },
-): Promise<void> {
-  await trx
-    .insertInto('action_steps')
-    .values({
-      action_id: step.actionId,
-      event: step.event,
-      host: step.host,
-      result: null,
-      details: null,
-      traceback: null,
-      started_at: step.now,
-      finished_at: null,
-    })
-    .execute()
-}
-
-/** Ends the run of whatever step of the action is open. */
-export async function finishSteps(
-  trx: Db,
-  actionId: string,
-  end: { result: 'Success' | 'Error'; details?: string | null; traceback?: string | null; now: number },
-): Promise<void> {
-  await trx
-    .updateTable('action_steps')
-    .set({
-      result: end.result,
-      details: end.details ?? null,
-      traceback: end.traceback ?? null,
-      finished_at: end.now,
-    })
-    .where('action_id', '=', actionId)
-    .where('finished_at', 'is', null)
-    .execute()
-}
-
 export interface ActionListOptions {
   limit?: number
   /** Request id of the last action of the page before. */
@@ -317,17 +278,6 @@ export async function liveActionsOf(db: Db, serverIds: readonly string[]): Promi
   return rows.map(actionFromRow)
 }
 
-/** The steps' runs of an action in order of time: Nova's events. */
-export async function listSteps(db: Db, actionId: string): Promise<ActionStep[]> {
-  const rows = await db
-    .selectFrom('action_steps')
-    .selectAll()
-    .where('action_id', '=', actionId)
-    .orderBy('number')
-    .execute()
-  return rows.map(stepFromRow)
-}
-
 async function isDeleting(db: Db, serverId: string): Promise<boolean> {
   const row = await db
     .selectFrom('servers')
@@ -388,20 +338,6 @@ function actionFromRow(row: Selectable<ActionsTable>): Action {
     message: row.message,
     startedAt: row.started_at,
     updatedAt: row.updated_at,
-    finishedAt: row.finished_at,
-  }
-}
-
-function stepFromRow(row: Selectable<ActionStepsTable>): ActionStep {
-  return {
-    number: row.number,
-    actionId: row.action_id,
-    event: row.event,
-    host: row.host,
-    result: row.result,
-    details: row.details,
-    traceback: row.traceback,
-    startedAt: row.started_at,
     finishedAt: row.finished_at,
   }
 }
