@@ -17,6 +17,7 @@ import { createInProcessDiskTransfer } from './disk-transfer/in-process-transfer
 import type { Disks } from './disk/disks.ts'
 import { createDomainWatch, isActive } from './domain-watch.ts'
 import { faultOf } from './fault.ts'
+import { createHeartbeat } from './heartbeat.ts'
 import { followed } from './follow-guest.ts'
 import { createImagePreheating } from './image-preheating.ts'
 import { createIntake } from './intake.ts'
@@ -184,27 +185,42 @@ export function createAgent(options: AgentOptions): Agent {
   }
 
   async function send(report: Report): Promise<void> {
+    await deliver(report)
+  }
+
+  async function deliver(report: Report): Promise<boolean> {
     try {
       await bus.report(report)
+      return true
     } catch (error) {
       log.warn({ reason: messageOf(error) }, `${report.type} report not delivered`)
+      return false
     }
   }
 
+  const heartbeat = createHeartbeat({
+    host: hostName,
+    describe: () =>
+      describeHost({
+        host: hostName,
+        hostId: options.hostId,
+        hypervisor,
+        capabilities: capabilities.get,
+        disks,
+        machine,
+        activeDomains: watch.activeCount,
+        settings: config,
+      }),
+    send: deliver,
+    clock,
+  })
+
   /** Not sent without a hypervisor: a host that cannot run guests counts as down. */
-  async function heartbeat(): Promise<void> {
+  async function beatOnce(): Promise<void> {
     if (!hypervisor.connected) return
-    const description = await describeHost({
-      host: hostName,
-      hostId: options.hostId,
-      hypervisor,
-      capabilities: capabilities.get,
-      disks,
-      machine,
-      activeDomains: watch.activeCount,
-      settings: config,
-    })
-    await send({ version: 1, type: 'host', host: hostName, at: clock.now(), description })
+    // Whoever admits us may never have heard of us.
+    if (awaiting) await heartbeat.inFull()
+    else await heartbeat.beat()
   }
 
   async function reconcile(): Promise<void> {
@@ -233,7 +249,7 @@ export function createAgent(options: AgentOptions): Agent {
       log.error({ reason: messageOf(error) }, `${what} failed`)
     }
   }
-  const beat = safely('heartbeat', heartbeat)
+  const beat = safely('heartbeat', beatOnce)
   const count = safely('census', reconcile)
   const sweepImages = safely('removing unused images', () =>
     disks.removeUnusedImages(config.imageCacheHours * hourMs),
@@ -310,6 +326,7 @@ export function createAgent(options: AgentOptions): Agent {
     log[connected ? 'info' : 'warn'](connected ? 'hypervisor is back' : 'hypervisor is lost')
     if (!connected || stopped.signal.aborted) return
     capabilities.forget()
+    heartbeat.forget()
     void (leaveBus ? beat().then(count) : safely('start', goOnline)())
   }
 
