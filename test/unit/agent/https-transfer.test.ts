@@ -239,7 +239,8 @@ describe('disks over HTTPS between two processes', { timeout: 120_000 }, () => {
     const offer = await offers.make(serverId, false)
     const started = performance.now()
     await slow.send(offer, disk(2 ** 22), pieces(Buffer.alloc(2 ** 22)), never)
-    assert.ok(performance.now() - started > 900)
+    // A second, less the last piece, after which there is nothing to wait for.
+    assert.ok(performance.now() - started > 650)
     await slow.close()
   })
 
