@@ -175,6 +175,8 @@ function bodyFor({ method, path, action }: Row): unknown {
       reboot: { type: 'HARD' },
       resize: { flavorRef: nobodys },
       createImage: { name: 'stolen' },
+      createBackup: { name: 'stolen', backup_type: 'daily', rotation: 1 },
+      rebuild: { imageRef: nobodys },
       'os-resetState': { state: 'error' },
       'os-getConsoleOutput': {},
     }
