@@ -25,5 +25,6 @@ export interface Bus {
   onHeartbeat(listener: (host: string) => void): void
   /** The agent's side: takes what is sent to `host`. Returns how to stop. */
   serve(host: string, endpoint: AgentEndpoint): Promise<() => Promise<void>>
+  /** @throws LodgeError unavailable when it is known that nobody hears it */
   report(report: Report): Promise<void>
 }

@@ -54,6 +54,8 @@ export function createInProcessBus(): Bus {
     async report(report) {
       if (report.type === 'host' || report.type === 'alive') for (const hear of hearers) hear(report.host)
       if (report.type === 'alive') return
+      // Said to nobody it is not said: a host that thinks it is known would describe itself no more for a while.
+      if (listeners.size === 0) throw new LodgeError('unavailable', 'No controller listens yet')
       for (const listener of listeners) listener(report)
     },
   }
