@@ -19,7 +19,10 @@ import { until } from '../support/until.ts'
 import { sampleOf, timed } from './measure.ts'
 import type { Row } from './row.ts'
 
-const rounds = Number(process.env['LODGE_BENCH_ROUNDS'] ?? 12)
+const rounds = Number(process.env['LODGE_BENCH_ROUNDS'] ?? 20)
+/** Something on a machine comes every few seconds: without pauses by chance it would meet one side for many rounds. */
+const longestPauseMs = 1500
+const lookEveryMs = 25
 
 export async function migrationSection(): Promise<Row[]> {
   return [...(await measureOn(false)), ...(await measureOn(true))]
@@ -35,7 +38,7 @@ async function measureOn(sharedStorage: boolean): Promise<Row[]> {
     const times: Record<'lodge' | 'bare', Hop[]> = { lodge: [], bare: [] }
     // The first of each fills the caches at the destination, and counts for neither.
     for (let round = -1; round < rounds; round++) {
-      const hops = { bare: await bare.hop(), lodge: await lodge.hop() }
+      const hops = { bare: await afterPause(bare), lodge: await afterPause(lodge) }
       if (round < 0) continue
       times.bare.push(hops.bare)
       times.lodge.push(hops.lodge)
@@ -49,6 +52,11 @@ async function measureOn(sharedStorage: boolean): Promise<Row[]> {
     await lab.stop()
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+async function afterPause(hopper: Hopper): Promise<Hop> {
+  await delay(Math.random() * longestPauseMs)
+  return hopper.hop()
 }
 
 interface Hop {
@@ -87,7 +95,8 @@ async function createServer(lab: Lab, api: OpenStackApi, directory: string): Pro
         if (shown.status === 'ERROR') throw new LodgeError('internal', JSON.stringify(shown.fault))
         return shown.status === 'ACTIVE' && shown['OS-EXT-SRV-ATTR:host'] === host
       },
-      5,
+      // Who looks more often takes the processor from the guest that is moved.
+      lookEveryMs,
     )
   await reach('host1')
   const output = async (): Promise<string> =>
