@@ -46,8 +46,19 @@ export async function startFakeHost(bus: Bus, name: string, size: HostSize = {})
     answer: null,
     hold: null,
     description: aHost(name, { memoryMiB: 16_384, ...size }),
-    report: () =>
-      bus.report({ version: 1, type: 'host', host: name, at: Date.now(), description: host.description }),
+    report: async () => {
+      try {
+        await bus.report({
+          version: 1,
+          type: 'host',
+          host: name,
+          at: Date.now(),
+          description: host.description,
+        })
+      } catch {
+        // No conductor is there yet. An agent goes on as well, and says it again later.
+      }
+    },
     leave: async () => {
       await stop?.()
       stop = null
