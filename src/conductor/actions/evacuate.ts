@@ -2,7 +2,7 @@ import type { SpawnResult } from '../../contract/command.ts'
 import type { ActionParams } from '../../model/action.ts'
 import { powerState } from '../../model/server-state.ts'
 import { hostsOfAllocations } from '../../store/allocations.ts'
-import { insertMigration, updateMigration } from '../../store/server-migrations.ts'
+import { updateMigration } from '../../store/server-migrations.ts'
 import { compareAndSetTask } from '../../store/servers.ts'
 import type { Db } from '../../store/store.ts'
 import { attemptOf } from '../scene.ts'
@@ -10,6 +10,7 @@ import { enterWith, settle } from '../server-change.ts'
 import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Entered, Step } from '../step.ts'
 import { claimDestination } from './claim-destination.ts'
+import { recordMigration } from './migration-record.ts'
 import { giveBack } from './resize-claim.ts'
 import { powerOffCommand } from './stop.ts'
 
@@ -146,28 +147,14 @@ async function enter(trx: Db, scene: ActionScene): Promise<Entered> {
     await giveBack(trx, scene, dest)
     return { kind: 'superseded' }
   }
-  const migrationId = before.migrationId ?? (await begin(trx, scene, source, dest))
-  await updateMigration(trx, migrationId, { destHost: dest }, now)
-  return { kind: 'ok', progress: { migrationId, source, dest, abandoned } }
-}
-
-async function begin(trx: Db, scene: ActionScene, source: string, dest: string): Promise<string> {
-  const { server, action, context } = scene
-  const migration = await insertMigration(
-    trx,
-    {
-      serverId: server.id,
-      requestId: action.requestId,
-      projectId: action.projectId,
-      userId: action.userId,
+  const migrationId =
+    before.migrationId ??
+    (await recordMigration(trx, scene, {
       type: 'evacuation',
       status: 'accepted',
       sourceHost: source,
       destHost: dest,
-      oldFlavorId: server.flavor.id,
-      newFlavorId: server.flavor.id,
-    },
-    context.clock.now(),
-  )
-  return migration.id
+    }))
+  await updateMigration(trx, migrationId, { destHost: dest }, now)
+  return { kind: 'ok', progress: { migrationId, source, dest, abandoned } }
 }

@@ -11,7 +11,7 @@ import type { ActionParams } from '../../model/action.ts'
 import { openMigrationStatuses, type MigrationStatus } from '../../model/migration.ts'
 import { powerState, type PowerState } from '../../model/server-state.ts'
 import { release } from '../../store/allocations.ts'
-import { getMigration, insertMigration, updateMigration } from '../../store/server-migrations.ts'
+import { getMigration, updateMigration } from '../../store/server-migrations.ts'
 import { getServer } from '../../store/servers.ts'
 import type { Db } from '../../store/store.ts'
 import { faultOf, hostDownFault } from '../faults.ts'
@@ -20,6 +20,7 @@ import { hostOf, specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, Change, Entered, Step } from '../step.ts'
 import { claimDestination } from './claim-destination.ts'
 import { forecastSteps, isRefusedByForecast, withOutcome } from './forecast-migration.ts'
+import { recordMigration } from './migration-record.ts'
 
 /**
  * A guest moves to another host while it lives on:
@@ -306,23 +307,7 @@ async function openRecord(
     await updateMigration(trx, known, { status, ...(destHost === null ? {} : { destHost }) }, now)
     return known
   }
-  const migration = await insertMigration(
-    trx,
-    {
-      serverId: server.id,
-      requestId: action.requestId,
-      projectId: action.projectId,
-      userId: action.userId,
-      type: 'live-migration',
-      status,
-      sourceHost: server.host,
-      destHost,
-      oldFlavorId: server.flavor.id,
-      newFlavorId: server.flavor.id,
-    },
-    now,
-  )
-  return migration.id
+  return recordMigration(trx, scene, { type: 'live-migration', status, sourceHost: server.host, destHost })
 }
 
 /**

@@ -3,7 +3,7 @@ import type { ActionParams } from '../../model/action.ts'
 import type { Resources, ServerFlavor } from '../../model/server-spec.ts'
 import { requestedResources } from '../../scheduler/requested-resources.ts'
 import { hostsOfAllocations, release, resizeAllocation } from '../../store/allocations.ts'
-import { insertMigration, updateMigration } from '../../store/server-migrations.ts'
+import { updateMigration } from '../../store/server-migrations.ts'
 import { compareAndSetTask } from '../../store/servers.ts'
 import type { Db } from '../../store/store.ts'
 import { settle } from '../server-change.ts'
@@ -11,6 +11,7 @@ import { hostOf } from '../spec-of.ts'
 import type { ActionScene, Entered, Step } from '../step.ts'
 import { claimDestination } from './claim-destination.ts'
 import { moveOf, movesSoFar } from './move-progress.ts'
+import { recordMigration } from './migration-record.ts'
 
 /** The flavor that the server is to have: a cold migration keeps it. */
 export const newFlavorOf = ({ action, server }: ActionScene): ServerFlavor =>
@@ -58,7 +59,16 @@ async function enter(trx: Db, scene: ActionScene): Promise<Entered> {
     if (chosen === 'wait') return { kind: 'wait' }
     return { kind: 'failed', fault: (chosen as { fault: Fault }).fault }
   }
-  const id = migrationId ?? (await begin(trx, scene, { source, dest, oldFlavor, flavor }))
+  const id =
+    migrationId ??
+    (await recordMigration(trx, scene, {
+      type: scene.action.name === 'resize' ? 'resize' : 'migration',
+      status: 'pre-migrating',
+      sourceHost: source,
+      destHost: dest,
+      oldFlavorId: oldFlavor.id,
+      newFlavorId: flavor.id,
+    }))
   if (migrationId !== undefined)
     await updateMigration(trx, id, { destHost: dest, status: 'pre-migrating' }, now)
   const patch = {
@@ -104,28 +114,4 @@ export async function back(
 /** What the server holds of the host is given back. */
 export async function giveBack(trx: Db, { server, context }: ActionScene, host: string): Promise<void> {
   for (const { resources } of await release(trx, server.id, host)) context.hosts.take(host, resources, -1)
-}
-
-async function begin(
-  trx: Db,
-  { server, action, context }: ActionScene,
-  move: { source: string; dest: string; oldFlavor: ServerFlavor; flavor: ServerFlavor },
-): Promise<string> {
-  const migration = await insertMigration(
-    trx,
-    {
-      serverId: server.id,
-      requestId: action.requestId,
-      projectId: action.projectId,
-      userId: action.userId,
-      type: action.name === 'resize' ? 'resize' : 'migration',
-      status: 'pre-migrating',
-      sourceHost: move.source,
-      destHost: move.dest,
-      oldFlavorId: move.oldFlavor.id,
-      newFlavorId: move.flavor.id,
-    },
-    context.clock.now(),
-  )
-  return migration.id
 }

@@ -8,7 +8,7 @@ import { specOf } from '../spec-of.ts'
 import type { ActionDefinition, ActionScene, CommandPlan, Step } from '../step.ts'
 import { moveOf, movesSoFar } from './move-progress.ts'
 import { newFlavorOf, requestedHost, resizeClaim } from './resize-claim.ts'
-import { shutdownTimeout } from './stop.ts'
+import { shutdownLimits } from './stop.ts'
 
 /** Removes from the destination what this migration brought, and only that: the server may live on the same host. */
 const discard = async (scene: ActionScene): Promise<CommandPlan> => {
@@ -44,8 +44,7 @@ const send: Step = {
       params: {
         migrationId,
         offer: offer!,
-        timeoutSeconds: shutdownTimeout(scene),
-        retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
+        ...shutdownLimits(scene),
       },
     }
   },

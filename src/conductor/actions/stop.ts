@@ -20,10 +20,17 @@ export const stopAction: ActionDefinition = {
   failed: () => ({}),
 }
 
-/** The image's property `os_shutdown_timeout` overrides the setting, as in Nova. */
-export function shutdownTimeout({ server, context }: ActionScene): number {
+/**
+ * How long the guest may take to go off, and how often it is asked. The image's property `os_shutdown_timeout` overrides
+ * the setting, as in Nova.
+ */
+export function shutdownLimits({ server, context }: ActionScene): CommandPlan<'stop'>['params'] {
+  const { shutdownTimeoutSeconds, shutdownRetrySeconds } = context.config.agent
   const property = Number(server.image?.properties['os_shutdown_timeout'] ?? NaN)
-  return Number.isInteger(property) && property >= 0 ? property : context.config.agent.shutdownTimeoutSeconds
+  return {
+    timeoutSeconds: Number.isInteger(property) && property >= 0 ? property : shutdownTimeoutSeconds,
+    retrySeconds: shutdownRetrySeconds,
+  }
 }
 
 /** Asks the guest to go off, for as long as settings and image say, then cuts the power. */
@@ -31,9 +38,6 @@ export async function powerOffCommand(scene: ActionScene): Promise<CommandPlan<'
   return {
     host: hostOf(scene),
     verb: 'stop',
-    params: {
-      timeoutSeconds: shutdownTimeout(scene),
-      retrySeconds: scene.context.config.agent.shutdownRetrySeconds,
-    },
+    params: shutdownLimits(scene),
   }
 }
